@@ -1,0 +1,47 @@
+# The names of these targets are relied on outside the repository: DESIGN §9 fixes them.
+SHELL := /bin/sh
+PYTHON ?= python3
+UV := .tools/bin/uv
+UV_VERSION := 0.13.9
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: demo up test check bench soak clean setup packages
+
+demo: setup  ## everything on loopback, with a virtual camera, until Ctrl-C
+	@.venv/bin/aperture demo
+
+up: setup  ## the real thing, on your LAN
+	@.venv/bin/aperture up
+
+test: setup packages check  ## the whole suite
+	.venv/bin/pytest -n 2 --dist loadgroup
+
+check: setup  ## format, lint, types, layers, docs
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/lint-imports
+	.venv/bin/pyright
+
+bench: setup  ## one JSON object a line
+	@.venv/bin/python -m bench
+
+soak: setup packages  ## the long fault runs
+	.venv/bin/pytest -n 2 --dist loadgroup -m soak
+
+setup: .venv/.ready
+
+.tools/.ready-$(UV_VERSION):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (PYTHON=python3.12 make …)"; exit 1; }
+	@$(PYTHON) -m venv .tools || { echo "Python's venv is missing: apt-get install python3-venv"; exit 1; }
+	@.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+.venv/.ready: .tools/.ready-$(UV_VERSION) pyproject.toml uv.lock
+	@$(UV) sync --quiet --locked --all-extras --python $(PYTHON)
+	@touch $@
+
+packages:  ## Debian packages that the full suite wants (as root; otherwise those tests are skipped by name)
+	@sh tests/packages.sh
+
+clean:
+	rm -rf .venv .tools .cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
