@@ -1,0 +1,242 @@
+"""What is said: the bodies of MQTT messages (JSON), checked at the edge.
+
+Unknown fields are ignored and never required; what a board can't know is null. Times are integers in milliseconds:
+`*_at_ms` are instants (Unix time, UTC), all others durations.
+"""
+
+from enum import StrEnum
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+
+from aperture.contract.ids import ContractError
+
+MAX_PHOTO_BYTES = 10 * 1024 * 1024
+
+PhotoId = Annotated[str, StringConstraints(pattern=r"^[a-z2-7]{26}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Millis = Annotated[int, Field(ge=0, le=2**53)]
+CommandId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,32}$")]
+ShortText = Annotated[str, StringConstraints(max_length=300)]
+
+
+class MessageRejectedError(ContractError):
+    """A body is not JSON, or not the JSON that its topic calls for."""
+
+
+class Message(BaseModel):
+    """A JSON body. `decode` and `encode` are the only ways in and out."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    @classmethod
+    def decode(cls, body: bytes | str) -> Self:
+        """Parse a body.
+
+        Raises:
+            MessageRejectedError: with the first thing that is wrong, in words.
+        """
+        try:
+            return cls.model_validate_json(body)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = ".".join(str(part) for part in first["loc"]) or "body"
+            raise MessageRejectedError(f"{cls.__name__.lower()}: {where}: {first['msg']}") from None
+
+    def encode(self) -> bytes:
+        """Return the body as compact JSON; fields that are None are left out."""
+        return self.model_dump_json(exclude_none=True).encode()
+
+
+class Presence(StrEnum):
+    """The plain-text body of `presence`."""
+
+    ONLINE = "online"
+    ASLEEP = "asleep"
+    OFFLINE = "offline"
+
+    @classmethod
+    def decode(cls, body: bytes) -> Self:
+        """Parse a body.
+
+        Raises:
+            MessageRejectedError: it is none of the three words.
+        """
+        try:
+            return cls(body.decode())
+        except ValueError:
+            raise MessageRejectedError("presence: must be online, asleep or offline") from None
+
+
+class Status(Message):
+    """Telemetry. Null where a board can't know: never a guess."""
+
+    battery_mv: Annotated[int, Field(ge=0, le=100_000)] | None = None
+    battery_pct: Annotated[int, Field(ge=0, le=100)] | None = None
+    rssi_dbm: Annotated[int, Field(ge=-200, le=50)] | None = None
+    heap_free: Annotated[int, Field(ge=0)] | None = None
+    queue: Annotated[int, Field(ge=0)] | None = None
+    sd_free_kb: Annotated[int, Field(ge=0)] | None = None
+    temperature_c: Annotated[int, Field(ge=-100, le=200)] | None = None
+    uptime_ms: Millis | None = None
+    firmware: ShortText | None = None
+    board: ShortText | None = None
+    sensor: ShortText | None = None
+    display: Annotated[list[ShortText], Field(max_length=16)] | None = None
+    reset_cause: ShortText | None = None
+
+
+class Manifest(Message):
+    """The body of `shutter`: what the camera says of a photo that it took.
+
+    At most one of `taken_at_ms` (a camera with a clock) and `age_ms` (one that only knows how long ago) is there;
+    after a power loss neither is. `stage_ms` maps device stages to durations, for example
+    `{"captured": 120, "queued": 15}`: from the press to the frame in RAM, and on to the frame on the card.
+    """
+
+    photo: PhotoId
+    seq: Annotated[int, Field(ge=0, le=2**53)]
+    trigger: ShortText
+    bytes: Annotated[int, Field(gt=0, le=MAX_PHOTO_BYTES)]
+    sha256: Sha256
+    taken_at_ms: Millis | None = None
+    age_ms: Millis | None = None
+    width: Annotated[int, Field(gt=0, le=65535)] | None = None
+    height: Annotated[int, Field(gt=0, le=65535)] | None = None
+    command: CommandId | None = None
+    stage_ms: dict[ShortText, Millis] | None = None
+
+
+class SleepPhase(StrEnum):
+    """`intent` asks for leave, `going` says good-bye."""
+
+    INTENT = "intent"
+    GOING = "going"
+
+
+class Sleep(Message):
+    """The body of `sleep`: one half of the handshake before deep sleep."""
+
+    phase: SleepPhase
+    nonce: Annotated[int, Field(ge=0)] | None = None
+    reason: ShortText | None = None
+    next_wake_ms: Millis | None = None
+    queue: Annotated[int, Field(ge=0)] | None = None
+
+
+class Reply(Message):
+    """The body of `reply`: what became of a command. `error` is a short code, `detail` is for people."""
+
+    command: CommandId
+    ok: bool
+    error: ShortText | None = None
+    detail: ShortText | None = None
+
+
+class Do(StrEnum):
+    """What can be asked of a camera."""
+
+    SHUTTER = "shutter"
+    SLEEP = "sleep"
+    CONFIGURE = "configure"
+    RESEND = "resend"
+    IDENTIFY = "identify"
+    REBOOT = "reboot"
+    UPDATE = "update"
+
+
+class Command(Message):
+    """The body of `command`. The device drops it once `now_ms` (its clock, set by the server) is past expiry."""
+
+    id: CommandId
+    do: Do
+    args: dict[str, Any] = Field(default_factory=dict)
+    expires_at_ms: Millis
+    now_ms: Millis
+
+
+class AckState(StrEnum):
+    """How far the server has a photo. `resend` asks for its bytes once more."""
+
+    ANNOUNCED = "announced"
+    STORED = "stored"
+    RESEND = "resend"
+
+
+class Ack(Message):
+    """The body of `ack`: either `photo` and `state`, or `sleep_ok` and the `nonce` of the intent that it answers."""
+
+    now_ms: Millis
+    photo: PhotoId | None = None
+    state: AckState | None = None
+    sleep_ok: bool | None = None
+    nonce: Annotated[int, Field(ge=0)] | None = None
+
+
+class ServerStatus(Message):
+    """The body of `<root>/server/status`."""
+
+    status: Annotated[str, StringConstraints(pattern="^(online|offline)$")]
+    version: ShortText | None = None
+
+
+class Request(Message):
+    """What an operator asks for on `request`: plain `shutter`, `sleep`, `identify`, or this as JSON."""
+
+    do: Do
+    args: dict[str, Any] = Field(default_factory=dict)
+    ttl_ms: Annotated[int, Field(gt=0, le=7 * 86_400_000)] | None = None
+
+    @classmethod
+    def decode(cls, body: bytes | str) -> Self:
+        """Parse a plain word or a JSON object.
+
+        Raises:
+            MessageRejectedError: it is neither.
+        """
+        text = body.decode(errors="replace") if isinstance(body, bytes) else body
+        if text.strip() in {Do.SHUTTER, Do.SLEEP, Do.IDENTIFY}:
+            return cls(do=Do(text.strip()))
+        return super().decode(text)
+
+
+class Delivery(Message):
+    """How far a photo is on its way to one destination."""
+
+    target: str
+    state: str
+    attempts: int = 0
+    message_id: str | None = None
+    error: str | None = None
+
+
+class Stages(Message):
+    """Instants (Unix ms) at which a photo passed each stage; None where it did not, or nobody can know."""
+
+    pressed: Millis | None = None
+    captured: Millis | None = None
+    announced: Millis | None = None
+    upload_started: Millis | None = None
+    received: Millis | None = None
+    stored: Millis | None = None
+    posted: Millis | None = None
+
+
+class PhotoRecord(Message):
+    """A photo's public record: the body of `photo`, and a photo in the HTTP API."""
+
+    id: PhotoId
+    camera: str
+    seq: int | None = None
+    trigger: str | None = None
+    state: str
+    origin: str
+    taken_at_ms: Millis | None = None
+    bytes: int | None = None
+    sha256: str | None = None
+    width: int | None = None
+    height: int | None = None
+    url: str | None = None
+    thumbnail_url: str | None = None
+    stages: Stages = Stages()
+    deliveries: list[Delivery] = []
