@@ -27,9 +27,7 @@ def check_name(name: str) -> str:
         NameRejectedError: it is not 1 to 32 of a-z, 0-9 and "-", or it is reserved.
     """
     if not SLUG.fullmatch(name):
-        raise NameRejectedError(
-            f"{name!r} is no valid name: take 1 to 32 of a-z, 0-9 and '-', like 'front-door'"
-        )
+        raise NameRejectedError(f"{name!r} is no valid name: take 1 to 32 of a-z, 0-9 and '-', like 'front-door'")
     if name in RESERVED_NAMES:
         raise NameRejectedError(f"{name!r} is reserved for the server's own use: take another name")
     return name

@@ -1,0 +1,1 @@
+"""Alembic revisions; `versions` has them in order."""

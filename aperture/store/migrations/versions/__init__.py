@@ -1,0 +1,1 @@
+"""The revisions: each file says what it changes."""
