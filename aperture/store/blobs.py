@@ -1,0 +1,164 @@
+"""The bytes of photos, in files: `<root>/<camera>/<photo>.jpg`.
+
+A photo appears under its name only when it is whole and on the disk: fsync of the file, rename, fsync of the
+directory, in that order. Files of a batch are synced side by side, which lets the file system share its own commits.
+"""
+
+import asyncio
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from aperture.contract.ids import is_photo_id, is_slug
+from aperture.store.errors import DiskFullError, NotFoundError, StoreUnavailableError
+
+_SYNCERS = 8
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A verified file that is to become the photo's bytes."""
+
+    camera: str
+    photo: str
+    source: Path
+
+
+class Blobs(Protocol):
+    """Where photos' bytes are kept. The methods without `async` block: call them from a thread."""
+
+    def adopt(self, arrivals: Sequence[Arrival]) -> list[OSError | None]:
+        """Make each arrival durable under its photo's name; one answer each, None when it is done."""
+        ...
+
+    def size(self, camera: str, photo: str) -> int | None:
+        """Return the length in bytes, None when there is no such photo."""
+        ...
+
+    def read(self, camera: str, photo: str) -> bytes:
+        """Return the bytes. Raises `NotFoundError`."""
+        ...
+
+    async def aread(self, camera: str, photo: str) -> bytes:
+        """Return the bytes. Raises `NotFoundError`."""
+        ...
+
+    def delete(self, camera: str, photo: str) -> None:
+        """Remove the bytes; no error when they are gone already."""
+        ...
+
+    def walk(self) -> Iterator[tuple[str, str]]:
+        """Yield (camera, photo) of all that is kept."""
+        ...
+
+
+class LocalBlobs:
+    """`Blobs` in a folder of this host."""
+
+    def __init__(self, *, root: Path) -> None:
+        """Use (and make) the folder `root`. Arrivals must lie on the same file system."""
+        self.root = root
+        root.mkdir(parents=True, exist_ok=True)
+        self._syncers = ThreadPoolExecutor(_SYNCERS, thread_name_prefix="store-sync")
+
+    def path(self, camera: str, photo: str) -> Path:
+        """Return where a photo's bytes are, or would be.
+
+        Raises:
+            NotFoundError: one of the names can't be a photo's.
+        """
+        if not (is_slug(camera) and is_photo_id(photo)):
+            raise NotFoundError("there is no such photo")
+        return self.root / camera / f"{photo}.jpg"
+
+    def adopt(self, arrivals: Sequence[Arrival]) -> list[OSError | None]:
+        """See `Blobs.adopt`."""
+        results = self._side_by_side([arrival.source for arrival in arrivals])
+        folders: set[Path] = set()
+        for index, arrival in enumerate(arrivals):
+            if results[index] is None:
+                results[index] = self._rename(arrival, folders)
+        wrong = dict(zip(folders, self._side_by_side(list(folders)), strict=True))
+        return [
+            result or wrong.get(self.root / arrival.camera) for arrival, result in zip(arrivals, results, strict=True)
+        ]
+
+    def size(self, camera: str, photo: str) -> int | None:
+        """See `Blobs.size`."""
+        try:
+            return self.path(camera, photo).stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def read(self, camera: str, photo: str) -> bytes:
+        """See `Blobs.read`."""
+        try:
+            return self.path(camera, photo).read_bytes()
+        except FileNotFoundError:
+            raise NotFoundError("the photo's bytes are not there") from None
+        except OSError as error:
+            raise storage_error(error) from error
+
+    async def aread(self, camera: str, photo: str) -> bytes:
+        """See `Blobs.aread`."""
+        return await asyncio.to_thread(self.read, camera, photo)
+
+    def delete(self, camera: str, photo: str) -> None:
+        """See `Blobs.delete`."""
+        self.path(camera, photo).unlink(missing_ok=True)
+
+    def walk(self) -> Iterator[tuple[str, str]]:
+        """See `Blobs.walk`."""
+        for path in self.root.glob("*/*.jpg"):
+            if is_slug(path.parent.name) and is_photo_id(path.stem):
+                yield path.parent.name, path.stem
+
+    def close(self) -> None:
+        """End the threads that sync."""
+        self._syncers.shutdown()
+
+    def _rename(self, arrival: Arrival, folders: set[Path]) -> OSError | None:
+        target = self.path(arrival.camera, arrival.photo)
+        try:
+            if not target.parent.is_dir():
+                target.parent.mkdir(exist_ok=True)
+                sync(self.root)
+            arrival.source.rename(target)
+        except OSError as error:
+            return error
+        folders.add(target.parent)
+        return None
+
+    def _side_by_side(self, paths: list[Path]) -> list[OSError | None]:
+        if len(paths) == 1:  # the common case needs no other thread
+            return [_try_sync(paths[0])]
+        return list(self._syncers.map(_try_sync, paths))
+
+
+def sync(path: Path) -> None:
+    """Have a file or a directory on the disk before returning (fsync)."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def storage_error(error: OSError) -> DiskFullError | StoreUnavailableError:
+    """Return the store's error for one of the operating system's."""
+    if error.errno in _FULL:
+        return DiskFullError("the disk with the photos is full: make room")
+    return StoreUnavailableError(f"the photos' folder does not work: {error.strerror}")
+
+
+def _try_sync(path: Path) -> OSError | None:
+    try:
+        sync(path)
+    except OSError as error:
+        return error
+    return None
