@@ -1,0 +1,54 @@
+"""Wake-ups inside one process. A hint may be lost or come for nothing: the rows are the truth, polling finds them."""
+
+import asyncio
+from typing import Self
+
+
+class Hints:
+    """Wakes everyone who waits, from any thread."""
+
+    def __init__(self) -> None:
+        """Nobody waits yet; the event loop is that of the first who does."""
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._waiting: set[asyncio.Event] = set()
+
+    def wake(self) -> None:
+        """Wake all waiters; callable from any thread."""
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self._wake)
+
+    def listen(self) -> "Listener":
+        """Return a listener of one's own; it remembers a hint that came while its owner was busy."""
+        self._loop = asyncio.get_running_loop()
+        event = asyncio.Event()
+        self._waiting.add(event)
+        return Listener(event, self._waiting)
+
+    def _wake(self) -> None:
+        for event in self._waiting:
+            event.set()
+
+
+class Listener:
+    """One waiter's end. Use it as a context manager, so that it is forgotten afterwards."""
+
+    def __init__(self, event: asyncio.Event, waiting: set[asyncio.Event]) -> None:
+        """Made by `Hints.listen`."""
+        self._event = event
+        self._waiting = waiting
+
+    async def wait(self, timeout_s: float) -> None:
+        """Return at the next hint, or after the time: then look at the rows."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._event.wait()
+        except TimeoutError:
+            return
+        self._event.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._waiting.discard(self._event)

@@ -1,0 +1,104 @@
+"""Reading photos: one, or a page of the newest, as the public record that HTTP and MQTT show."""
+
+import base64
+import binascii
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, tuple_
+
+from aperture.contract.links import Links
+from aperture.contract.messages import Delivery, PhotoRecord, Stages
+from aperture.store import schema
+from aperture.store.errors import NotFoundError
+
+_STAGES = tuple(Stages.model_fields)
+
+
+def record(connection: Connection, photo: str, *, links: Links) -> PhotoRecord:
+    """Return one photo.
+
+    Raises:
+        NotFoundError: there is none of that id, or it was deleted.
+    """
+    query = select(schema.photo).where(schema.photo.c.id == photo, schema.photo.c.deleted_at_ms.is_(None))
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NotFoundError("there is no such photo")
+    return _records(connection, [row], links)[0]
+
+
+def page(
+    connection: Connection, *, links: Links, camera: str | None = None, before: str | None = None, limit: int = 50
+) -> tuple[list[PhotoRecord], str | None]:
+    """Return a page of photos, newest first, and the key of the next page (None at the end).
+
+    Raises:
+        NotFoundError: `before` is no key that a page gave.
+    """
+    photo = schema.photo.c
+    query = select(schema.photo).where(photo.deleted_at_ms.is_(None))
+    if camera is not None:
+        query = query.where(photo.camera == camera)
+    if before is not None:
+        query = query.where(tuple_(photo.sort_at_ms, photo.id) < tuple_(*_parse(before)))
+    rows = connection.execute(query.order_by(photo.sort_at_ms.desc(), photo.id.desc()).limit(limit + 1)).all()
+    more = len(rows) > limit
+    rows = rows[:limit]
+    return _records(connection, rows, links), _key(rows[-1]) if more else None
+
+
+def _records(connection: Connection, rows: Iterable[Row[Any]], links: Links) -> list[PhotoRecord]:
+    rows = list(rows)
+    deliveries = _deliveries(connection, [row.id for row in rows])
+    return [_record(row, deliveries[row.id], links) for row in rows]
+
+
+def _deliveries(connection: Connection, photos: list[str]) -> defaultdict[str, list[Delivery]]:
+    found: defaultdict[str, list[Delivery]] = defaultdict(list)
+    query = select(schema.delivery).where(schema.delivery.c.photo.in_(photos)).order_by(schema.delivery.c.id)
+    for row in connection.execute(query):
+        found[row.photo].append(
+            Delivery(
+                target=row.target,
+                state=row.state,
+                attempts=row.attempts,
+                message_id=row.message_id,
+                error=row.error,
+            )
+        )
+    return found
+
+
+def _record(row: Row[Any], deliveries: list[Delivery], links: Links) -> PhotoRecord:
+    has_bytes = row.stored_ms is not None
+    return PhotoRecord(
+        id=row.id,
+        camera=row.camera,
+        seq=row.seq,
+        trigger=row.trigger,
+        state=row.state,
+        origin=row.origin,
+        taken_at_ms=row.taken_at_ms,
+        bytes=row.bytes,
+        sha256=row.sha256,
+        width=row.width,
+        height=row.height,
+        url=links.photo(row.id) if has_bytes else None,
+        thumbnail_url=links.thumbnail(row.id) if has_bytes else None,
+        stages=Stages(**{stage: getattr(row, f"{stage}_ms") for stage in _STAGES}),
+        deliveries=deliveries,
+    )
+
+
+def _key(row: Row[Any]) -> str:
+    return base64.urlsafe_b64encode(f"{row.sort_at_ms}:{row.id}".encode()).decode().rstrip("=")
+
+
+def _parse(key: str) -> tuple[int, str]:
+    try:
+        at_ms, _, photo = base64.urlsafe_b64decode(key + "=" * (-len(key) % 4)).decode().partition(":")
+        return int(at_ms), photo
+    except (binascii.Error, ValueError):
+        raise NotFoundError("`before` is no key that a page of photos gave as `next`") from None
