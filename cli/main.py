@@ -1,0 +1,146 @@
+"""The `aperture` command: what it takes, and which module does it."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any, NoReturn
+
+from aperture.contract.ids import ContractError
+from aperture.settings import Settings, SettingsError
+from aperture.store.errors import StoreError
+from cli.errors import CommandLineError
+
+FAILED, USAGE = 1, 2
+
+Subparsers = Any  # argparse's own type is private
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command; exit with 0, 1 (failed) or 2 (usage)."""
+    options = build_parser().parse_args(arguments)
+    try:
+        settings = Settings.load(options.config, **({"data_dir": options.data_dir} if options.data_dir else {}))
+    except SettingsError as error:
+        sys.exit(_complain(str(error), USAGE))
+    sys.exit(_run(options, settings))
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the whole grammar."""
+    parser = argparse.ArgumentParser(
+        prog="aperture",
+        description="Pocket cameras whose photos are never lost on their way to your Discord and your own archive.",
+        epilog="Settings: aperture.toml, or environment variables APERTURE_…; `aperture config show` lists them.",
+    )
+    parser.add_argument("--version", action="version", version=f"aperture {version()}")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings file (default: aperture.toml, if any)")
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="folder of everything that is kept")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_services(commands)
+    _add_camera(commands)
+    _add_account(commands)
+    _add_token(commands)
+    _add_tools(commands)
+    return parser
+
+
+def version() -> str:
+    """Return the version of what is installed."""
+    return metadata.version("aperture-archive")
+
+
+def _add_services(commands: Subparsers) -> None:
+    _add(commands, "up", "cli.up:up", "run everything, for the cameras on your LAN, until Ctrl-C")
+    _add(commands, "demo", "cli.demo:demo", "run everything on loopback with a virtual camera, until Ctrl-C")
+    _add(commands, "broker", "cli.up:broker", "run only what cameras connect to: MQTT and FTP")
+    _add(commands, "bridge", "cli.up:bridge", "run only the bridge: MQTT to the store to Discord")
+    _add(commands, "api", "cli.up:api", "run only the HTTP API")
+    simulate = _add(
+        commands, "simulate", "cli.simulate:simulate", "run a virtual camera: the real firmware on this machine"
+    )
+    simulate.add_argument("name", help="a camera that `aperture camera add` made")
+    simulate.add_argument("--token", help="its token (default: APERTURE_CAMERA_TOKEN, else a new one, voiding the old)")
+    simulate.add_argument("--host", help="the server (default: the one that runs on this data folder)")
+    simulate.add_argument("--mqtt-port", type=int, metavar="PORT")
+    simulate.add_argument("--ftp-port", type=int, metavar="PORT")
+    simulate.add_argument("--frames", type=Path, metavar="DIR", help="JPEGs to take instead of a drawn scene")
+    simulate.add_argument("--oled", type=Path, metavar="FILE", help="write what the display shows to this PNG")
+
+
+def _add_camera(commands: Subparsers) -> None:
+    verbs = _group(commands, "camera", "cameras and their tokens")
+    add = _add(verbs, "add", "cli.cameras:add", "add a camera; its token is shown this once", json=True)
+    add.add_argument("name", help="1 to 32 of a-z, 0-9 and '-', like front-door")
+    add.add_argument("--ftp-only", action="store_true", help="any other camera that uploads JPEGs by FTP")
+    _add(verbs, "list", "cli.cameras:list_all", "list the cameras", json=True)
+    for verb, what in (
+        ("show", "show one camera"),
+        ("rotate", "give a camera a new token, voiding the old"),
+        ("revoke", "void a camera's token and close its connections; its photos stay"),
+    ):
+        _add(verbs, verb, f"cli.cameras:{verb}", what, json=True).add_argument("name")
+
+
+def _add_account(commands: Subparsers) -> None:
+    verbs = _group(commands, "account", "MQTT accounts of people and programs")
+    add = _add(verbs, "add", "cli.accounts:add", "add an account; its password is shown this once", json=True)
+    add.add_argument("name")
+    add.add_argument("--role", choices=["reader", "operator"], default="reader", help="default: reader")
+    _add(verbs, "list", "cli.accounts:list_all", "list the accounts", json=True)
+    _add(verbs, "revoke", "cli.accounts:revoke", "void an account and close its connections", json=True).add_argument(
+        "name"
+    )
+
+
+def _add_token(commands: Subparsers) -> None:
+    verbs = _group(commands, "token", "bearer tokens of the HTTP API")
+    create = _add(verbs, "create", "cli.tokens:create", "create a token; it is shown this once", json=True)
+    create.add_argument("name")
+    create.add_argument("--role", choices=["reader", "operator"], default="reader", help="default: reader")
+    _add(verbs, "list", "cli.tokens:list_all", "list the tokens", json=True)
+    _add(verbs, "revoke", "cli.tokens:revoke", "void a token", json=True).add_argument("name")
+
+
+def _add_tools(commands: Subparsers) -> None:
+    _add(commands, "doctor", "cli.doctor:doctor", "check what can be reached, and say what to do", json=True)
+    verbs = _group(commands, "config", "settings")
+    _add(verbs, "show", "cli.config:show", "show every setting, its value and where it can be set", json=True)
+
+
+def _group(commands: Subparsers, name: str, what: str) -> Subparsers:
+    group = commands.add_parser(name, help=what, description=what)
+    return group.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+
+def _add(commands: Subparsers, name: str, action: str, what: str, *, json: bool = False) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=what, description=what)
+    parser.set_defaults(action=action)
+    if json:
+        parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser
+
+
+def _run(options: argparse.Namespace, settings: Settings) -> int:
+    """Import the one module that acts, so that small commands start fast, and run it."""
+    module, _, function = options.action.partition(":")
+    action: Callable[[argparse.Namespace, Settings], int | Coroutine[Any, Any, int]]
+    action = getattr(import_module(module), function)
+    try:
+        result = action(options, settings)
+        return result if isinstance(result, int) else asyncio.run(result)
+    except (CommandLineError, StoreError, ContractError) as error:
+        return _complain(str(error), FAILED)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _complain(sentence: str, status: int) -> int:
+    print(f"aperture: {sentence}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    main()
