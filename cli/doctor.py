@@ -1,0 +1,202 @@
+"""`aperture doctor`: checks what it can reach, and says what to do about what it can't."""
+
+import argparse
+import asyncio
+import os
+import shutil
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from aperture.clock import now_ms
+from aperture.settings import BrokerKind, Settings
+from aperture.store import cameras, schema, service_secret
+from aperture.store.database import Database
+from aperture.store.errors import StoreError
+from cli import output, runfile
+
+_DEADLINE_S = 5.0
+_SCARCE_BYTES = 500 * 1024 * 1024
+_MOSQUITTO_PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+
+
+class Verdict(StrEnum):
+    """How a check ended."""
+
+    OK = "ok"
+    HINT = "hint"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check's result; `todo` says what to do unless all is well."""
+
+    check: str
+    verdict: Verdict
+    detail: str
+    todo: str = ""
+
+
+async def doctor(options: argparse.Namespace, settings: Settings) -> int:
+    """Check everything; 1 when something is wrong."""
+    findings = [finding async for finding in _findings(settings)]
+    if options.json:
+        output.emit([asdict(finding) for finding in findings])
+    else:
+        marks = {Verdict.OK: "✓", Verdict.HINT: "·", Verdict.WRONG: "✗"}
+        for finding in findings:
+            print(f"{marks[finding.verdict]} {finding.check}: {finding.detail}")
+            if finding.todo:
+                print(f"    → {finding.todo}")
+    return int(any(finding.verdict is Verdict.WRONG for finding in findings))
+
+
+async def _findings(settings: Settings) -> Any:
+    yield _data_folder(settings)
+    yield _broker_program(settings)
+    try:
+        database = Database.open(settings.database)
+    except StoreError as error:
+        yield Finding("database", Verdict.WRONG, str(error), "check data_dir and database_url")
+        return
+    with _closing(database):
+        yield Finding("database", Verdict.OK, database.name)
+        running = runfile.read(settings.data_dir)
+        if running is None and settings.mqtt.broker is not BrokerKind.EXTERNAL:
+            yield Finding("services", Verdict.HINT, "nothing runs on this data folder", "aperture up")
+        else:
+            for check in (_mqtt, _ftp, _http):
+                yield await _bounded(check, settings, database, running or {})
+        yield _cameras(database)
+        yield await _discord(settings, database)
+
+
+@contextmanager
+def _closing(database: Database) -> Generator[None]:
+    try:
+        yield
+    finally:
+        database.close()
+
+
+def _data_folder(settings: Settings) -> Finding:
+    folder = settings.data_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        return Finding("data folder", Verdict.WRONG, f"{folder}: {error.strerror}", "choose another with --data-dir")
+    if not os.access(folder, os.W_OK):
+        return Finding("data folder", Verdict.WRONG, f"{folder} can't be written", "give this user the folder")
+    free = shutil.disk_usage(folder).free
+    detail = f"{folder}, {free // 2**20:,} MiB free"
+    if free < _SCARCE_BYTES:
+        return Finding(
+            "data folder", Verdict.WRONG, detail, "make room: a full disk refuses photos (cameras keep them)"
+        )
+    return Finding("data folder", Verdict.OK, detail)
+
+
+def _broker_program(settings: Settings) -> Finding:
+    kind = settings.mqtt.broker
+    if kind is BrokerKind.EXTERNAL:
+        return Finding("MQTT broker", Verdict.OK, "an external one")
+    mosquitto = shutil.which("mosquitto", path=_MOSQUITTO_PLACES)
+    if mosquitto and kind is not BrokerKind.NATS:
+        return Finding("MQTT broker", Verdict.OK, mosquitto)
+    if kind is BrokerKind.MOSQUITTO:
+        return Finding("MQTT broker", Verdict.WRONG, "mosquitto is not installed", "apt-get install mosquitto")
+    return Finding("MQTT broker", Verdict.OK, "nats-server, which came along")
+
+
+Check = Callable[[Settings, Database, dict[str, Any]], Awaitable[Finding]]
+
+
+async def _bounded(check: Check, settings: Settings, database: Database, running: dict[str, Any]) -> Finding:
+    name = check.__name__.strip("_").upper()
+    try:
+        async with asyncio.timeout(_DEADLINE_S):
+            return await check(settings, database, running)
+    except TimeoutError:
+        return Finding(name, Verdict.WRONG, f"no answer within {_DEADLINE_S:.0f} s", "look at the log of aperture up")
+    except OSError as error:
+        return Finding(name, Verdict.WRONG, error.strerror or str(error), "look at the log of aperture up")
+
+
+async def _mqtt(settings: Settings, database: Database, running: dict[str, Any]) -> Finding:
+    import aiomqtt  # noqa: PLC0415
+
+    username, password = service_secret.credentials(
+        settings.mqtt, database=database, data_dir=settings.data_dir, name="doctor", now_ms=now_ms()
+    )
+    where = running.get("mqtt") or {"host": runfile.local(settings.mqtt.host), "port": settings.mqtt.port}
+    topic = f"{settings.mqtt.root}/server/status"
+    place = f"{where['host']}:{where['port']}"
+    while True:  # a running broker takes in a first account within a second
+        try:
+            async with aiomqtt.Client(
+                where["host"], where["port"], username=username, password=password, identifier=username
+            ) as client:
+                await client.subscribe(topic, qos=1)
+                async for message in client.messages:
+                    if b"online" in bytes(message.payload or b""):  # pyright: ignore[reportArgumentType] - bytes, as asked for
+                        return Finding("MQTT", Verdict.OK, f"{place}, and the bridge is online")
+                    return Finding("MQTT", Verdict.WRONG, f"{place}, but no bridge is online", "aperture bridge")
+        except aiomqtt.MqttCodeError:
+            await asyncio.sleep(0.2)
+
+
+async def _ftp(settings: Settings, _database: Database, running: dict[str, Any]) -> Finding:
+    where = running.get("ftp") or {"host": runfile.local(settings.ftp.host), "port": settings.ftp.port}
+    reader, writer = await asyncio.open_connection(where["host"], where["port"])
+    banner = (await reader.readline()).decode(errors="replace").strip()
+    writer.close()
+    await writer.wait_closed()
+    place = f"{where['host']}:{where['port']}"
+    if banner.startswith("220"):
+        return Finding("FTP", Verdict.OK, place)
+    return Finding("FTP", Verdict.WRONG, f"{place} says {banner!r}", "look at the log of aperture up")
+
+
+async def _http(settings: Settings, _database: Database, running: dict[str, Any]) -> Finding:
+    import aiohttp  # noqa: PLC0415
+
+    url = (running.get("api") or {}).get("url") or f"http://{runfile.local(settings.api.host)}:{settings.api.port}"
+    async with aiohttp.ClientSession() as session, session.get(f"{url}/readyz") as answer:
+        if answer.ok:
+            return Finding("HTTP", Verdict.OK, url)
+        return Finding(
+            "HTTP", Verdict.WRONG, f"{url} is not ready: {await answer.text()}", "look at the log of aperture up"
+        )
+
+
+def _cameras(database: Database) -> Finding:
+    known = database.read(cameras.every)
+    if not known:
+        return Finding("cameras", Verdict.HINT, "none yet", "aperture camera add NAME")
+    return Finding("cameras", Verdict.OK, ", ".join(f"{camera.name} ({camera.presence})" for camera in known))
+
+
+async def _discord(settings: Settings, database: Database) -> Finding:
+    if settings.discord.webhook_url is None:
+        return Finding("Discord", Verdict.HINT, "no webhook is set", "set APERTURE_DISCORD__WEBHOOK_URL")
+    reason = database.read(_parked)
+    if reason:
+        return Finding("Discord", Verdict.WRONG, f"the webhook is parked: {reason}", "set a new webhook's URL")
+    from bridge.discord import parse_webhook_url  # noqa: PLC0415
+    from bridge.discord.errors import DiscordError  # noqa: PLC0415
+
+    try:
+        parse_webhook_url(settings.discord.webhook_url)
+    except DiscordError as error:
+        return Finding("Discord", Verdict.WRONG, str(error), "copy the webhook's URL again")
+    return Finding("Discord", Verdict.OK, "a webhook is set")
+
+
+def _parked(connection: Connection) -> str | None:
+    query = select(schema.destination.c.parked_reason).where(schema.destination.c.parked_at_ms.is_not(None))
+    return connection.execute(query).scalars().first()

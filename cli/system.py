@@ -1,0 +1,190 @@
+"""Puts the parts together in one process: the only place where they meet.
+
+One event loop runs bridge and API; the FTP server has a thread of its own, the MQTT broker is a child process.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection
+
+from aperture.clock import now_ms
+from aperture.commands import Commands
+from aperture.hints import Hints
+from aperture.settings import BrokerKind, Settings
+from aperture.store import accounts, service_secret
+from aperture.store.accounts import Role
+from aperture.store.blobs import LocalBlobs
+from aperture.store.database import Database
+from cli import runfile
+from cli.main import version
+
+log = structlog.get_logger(__name__)
+
+
+class Part(StrEnum):
+    """What can run apart from the rest."""
+
+    BROKER = "broker"
+    BRIDGE = "bridge"
+    API = "api"
+
+
+EVERYTHING = frozenset(Part)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where something listens, or is found."""
+
+    host: str
+    port: int
+    kind: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(slots=True)
+class System:
+    """What runs. A part that doesn't run here has no address."""
+
+    settings: Settings
+    database: Database
+    blobs: LocalBlobs
+    hints: Hints
+    mqtt: Address | None = None
+    ftp: Address | None = None
+    api_url: str | None = None
+
+    def run_file(self) -> dict[str, Any]:
+        """Return the addresses in the form of `run.json`, without process and version."""
+        return {
+            "mqtt": None if self.mqtt is None else _listener(self.mqtt) | {"kind": self.mqtt.kind},
+            "ftp": None if self.ftp is None else _listener(self.ftp),
+            "api": None if self.api_url is None else {"url": self.api_url},
+        }
+
+
+@asynccontextmanager
+async def running(settings: Settings, parts: frozenset[Part] = EVERYTHING) -> AsyncGenerator[System]:
+    """Run parts; everything is ready when the body begins, and has ended when this returns.
+
+    Raises:
+        StoreError, MqttBrokerError, OSError …: a part can't start; what had started is stopped again.
+    """
+    async with AsyncExitStack() as stack:
+        database = Database.open(settings.database)
+        stack.callback(database.close)
+        blobs = LocalBlobs(root=settings.photos_dir)
+        stack.callback(blobs.close)
+        system = System(settings, database, blobs, Hints())
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        if Part.BROKER in parts:
+            await _start_mqtt(stack, system)
+            await _start_ftp(stack, system)
+        if Part.BRIDGE in parts:
+            await _start_bridge(stack, tasks, system)
+        if Part.API in parts:
+            await _start_api(stack, system)
+        yield system
+
+
+async def _start_mqtt(stack: AsyncExitStack, system: System) -> None:
+    from broker.mqtt import MqttBroker  # noqa: PLC0415 - a part is loaded where it runs
+
+    settings = system.settings
+    broker = MqttBroker(settings=settings.mqtt, data_dir=settings.data_dir, database=system.database)
+    await stack.enter_async_context(broker)
+    system.mqtt = Address(broker.host, broker.port, broker.kind)
+
+
+async def _start_ftp(stack: AsyncExitStack, system: System) -> None:
+    from broker.ftp import FtpServer  # noqa: PLC0415
+
+    data_dir = system.settings.data_dir
+    firmware_dir = data_dir / "firmware"
+    firmware_dir.mkdir(exist_ok=True)
+    server = FtpServer(
+        settings=system.settings.ftp,
+        database=system.database,
+        blobs=system.blobs,
+        partial_dir=data_dir / "partial",
+        firmware_dir=firmware_dir,
+        on_stored=system.hints.wake,
+    )
+    await asyncio.to_thread(server.start)
+    stack.push_async_callback(asyncio.to_thread, server.stop)
+    system.ftp = Address(server.host, server.port)
+
+
+async def _start_bridge(stack: AsyncExitStack, tasks: asyncio.TaskGroup, system: System) -> None:
+    from bridge import Bridge, MqttEndpoint  # noqa: PLC0415
+
+    settings = system.settings
+    username, password = service_secret.credentials(
+        settings.mqtt, database=system.database, data_dir=settings.data_dir, name="bridge", now_ms=now_ms()
+    )
+    where = broker_address(system)
+    bridge = Bridge(
+        settings=settings,
+        database=system.database,
+        blobs=system.blobs,
+        commands=Commands(database=system.database, hints=system.hints),
+        hints=system.hints,
+        mqtt=MqttEndpoint(host=where.host, port=where.port, username=username, password=password),
+        version=version(),
+    )
+    task = tasks.create_task(bridge.run(), name="bridge")
+    stack.push_async_callback(_end, task)
+    ready = asyncio.create_task(bridge.ready.wait())
+    await asyncio.wait({ready, task}, return_when=asyncio.FIRST_COMPLETED)
+    ready.cancel()
+
+
+async def _start_api(stack: AsyncExitStack, system: System) -> None:
+    from api import create_app, serve  # noqa: PLC0415
+
+    app = create_app(
+        settings=system.settings,
+        database=system.database,
+        blobs=system.blobs,
+        commands=Commands(database=system.database, hints=system.hints),
+        hints=system.hints,
+        version=version(),
+    )
+    settings = system.settings.api
+    server = await stack.enter_async_context(serve(app, host=settings.host, port=settings.port))
+    system.api_url = f"http://{runfile.reachable(settings.host)}:{server.port}"
+
+
+def broker_address(system: System) -> Address:
+    """Return where this process itself finds the MQTT broker: its own, or the one that the settings name."""
+    if system.mqtt is not None:
+        return Address(runfile.local(system.mqtt.host), system.mqtt.port)
+    settings = system.settings.mqtt
+    running = runfile.read(system.settings.data_dir)
+    if settings.broker is not BrokerKind.EXTERNAL and running and running["mqtt"]:
+        return Address(runfile.local(running["mqtt"]["host"]), running["mqtt"]["port"])
+    return Address(runfile.local(settings.host), settings.port)
+
+
+def fresh_token(connection: Connection, name: str) -> str:
+    """Return a new operator's token; the one of that name before is void."""
+    if any(token.name == name for token in accounts.tokens(connection)):
+        accounts.revoke_token(connection, name=name, now_ms=now_ms())
+    return accounts.create_token(connection, name=name, role=Role.OPERATOR, now_ms=now_ms())[1]
+
+
+def _listener(address: Address) -> dict[str, Any]:
+    return {"host": runfile.local(address.host), "port": address.port}
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait({task})
