@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, func, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from aperture.store import schema
@@ -90,6 +90,14 @@ def advance(connection: Connection, name: str, event_id: int) -> None:
     """Write down how far the durable reader `name` is, in the transaction of what it did."""
     row = upsert(schema.cursor).values(name=name, event_id=event_id)
     connection.execute(row.on_conflict_do_update(index_elements=["name"], set_={"event_id": event_id}))
+
+
+def prune(connection: Connection, *, before_ms: int) -> int:
+    """Drop events older than this which every durable reader has seen, but never the newest; return how many."""
+    seen = connection.execute(select(func.min(schema.cursor.c.event_id))).scalar()
+    upto = min(last_id(connection) - 1, last_id(connection) if seen is None else seen)
+    old = delete(schema.event).where(schema.event.c.at_ms < before_ms, schema.event.c.id <= upto)
+    return connection.execute(old).rowcount
 
 
 def _event(row: Row[Any]) -> Event:

@@ -152,7 +152,8 @@ delivery = Table(
     Column("not_before_ms", BigInteger, nullable=False, default=0),
     Column("message_id", String(32)),
     Column("error", Text),
-    Column("edit_wanted", Boolean, nullable=False, default=False),
+    Column("sha256", String(64)),  # of the photo that the message shows
+    Column("edit_wanted", Integer, nullable=False, default=0),  # changes that the message does not show yet
     Column("created_at_ms", BigInteger, nullable=False),
     Column("updated_at_ms", BigInteger, nullable=False),
     UniqueConstraint("photo", "target"),
