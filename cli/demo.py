@@ -70,7 +70,7 @@ async def _discord(settings: Settings) -> AsyncGenerator[tuple[Settings, str | N
     if settings.discord.webhook_url is not None:
         yield settings, None
         return
-    from simulator.discord import DiscordStandIn  # noqa: PLC0415 - only a demo without a webhook needs it
+    from simulator.discord.stand_in import DiscordStandIn  # noqa: PLC0415 - only a demo without a webhook needs it
 
     async with DiscordStandIn() as stand_in:
         discord = settings.discord.model_copy(
