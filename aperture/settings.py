@@ -4,11 +4,14 @@ Environment variables (`APERTURE_…`, `__` between levels) win over `aperture.t
 Settings are read once, in `main`, and passed down; they are frozen, and secrets in them don't print.
 """
 
+import difflib
+import os
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from aperture.contract.messages import MAX_PHOTO_BYTES
@@ -150,6 +153,8 @@ class Settings(BaseSettings):
             raise SettingsError(f"there is no settings file {config}")
         file = config or Path("aperture.toml")
 
+        check_environment(os.environ, cls)
+
         class FromFile(cls):
             @classmethod
             def settings_customise_sources(
@@ -171,6 +176,19 @@ class Settings(BaseSettings):
         except ValueError as error:  # not TOML, or an environment variable that is no JSON where a section is meant
             raise SettingsError(f"settings: {error}") from None
 
+    @model_validator(mode="after")
+    def _only_what_is_built(self) -> Self:
+        """Refuse what this version would silently ignore."""
+        for name, is_set in {
+            "photos_url": self.photos_url is not None,
+            "mqtt.tls_port": self.mqtt.tls_port is not None,
+            "ftp.tls": self.ftp.tls is not FtpTls.OFF,
+            "discord.bot_token": self.discord.bot_token is not None,
+        }.items():
+            if is_set:
+                raise ValueError(f"{name} is not supported by this version: leave it unset")
+        return self
+
     @property
     def database(self) -> str:
         """The database's URL."""
@@ -180,3 +198,33 @@ class Settings(BaseSettings):
     def photos_dir(self) -> Path:
         """The folder of photos, when they are kept in files."""
         return self.data_dir / "photos"
+
+
+OTHER_VARIABLES = frozenset({"APERTURE_CAMERA_TOKEN"})
+"""What the `aperture` command reads from the environment beside settings."""
+
+
+def variables(model: type[BaseModel], prefix: str = "APERTURE_") -> list[str]:
+    """Return the names of the environment variables that set something."""
+    names: list[str] = []
+    for name, field in model.model_fields.items():
+        section = field.annotation
+        if isinstance(section, type) and issubclass(section, BaseModel):
+            names += variables(section, f"{prefix}{name.upper()}__")
+        else:
+            names.append(f"{prefix}{name.upper()}")
+    return names
+
+
+def check_environment(environment: Iterable[str], model: type[BaseModel]) -> None:
+    """Refuse variables that look like settings and are none: a typo would be ignored without a word.
+
+    Raises:
+        SettingsError: with the nearest name that there is.
+    """
+    known = variables(model)
+    for name in environment:
+        if name.startswith("APERTURE_") and name.upper() not in known and name not in OTHER_VARIABLES:
+            near = difflib.get_close_matches(name.upper(), known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "; aperture config show lists them"
+            raise SettingsError(f"settings: there is no {name}{hint}")

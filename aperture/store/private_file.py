@@ -1,9 +1,10 @@
 """Small files that hold secrets: readable by their owner alone, and whole or absent, even after a power cut."""
 
-import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+
+from aperture.store.blobs import sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ def write(path: Path, text: str, *, owner: Owner | None = None) -> None:
         file.flush()
         os.fsync(handle)
     part.replace(path)
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 def make_folder(path: Path, *, owner: Owner | None = None) -> None:
@@ -49,12 +50,3 @@ def make_folder(path: Path, *, owner: Owner | None = None) -> None:
     path.chmod(0o700)
     if owner is not None:
         os.chown(path, owner.uid, owner.gid, follow_symlinks=False)
-
-
-def _sync_folder(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        with contextlib.suppress(OSError):  # some network file systems can't; the file itself is synced
-            os.fsync(handle)
-    finally:
-        os.close(handle)
