@@ -1,0 +1,91 @@
+"""Says by MQTT which photos were taken, and says it again until the server has answered."""
+
+import asyncio
+import time
+
+from aa import log
+from aa.messages import BadMessage, decode_ack, encode_manifest
+from aa.mqtt import UP
+
+_REPEAT_MS = 15_000
+_AT_ONCE = 8
+_PAUSE_MS = 50
+
+
+class Announcer:
+    """Announces the photos of `queue` over `mqtt`; `on_sleep_ok(nonce)` is called when the server lets us sleep."""
+
+    def __init__(self, queue, clock, mqtt, on_sleep_ok):
+        self._queue, self._clock, self._mqtt = queue, clock, mqtt
+        self._on_sleep_ok = on_sleep_ok
+        self._wake = asyncio.Event()
+
+    def wake(self):
+        """There may be something to say."""
+        self._wake.set()
+
+    def say_all_again(self):
+        """A new connection: what the last one carried may be lost."""
+        for entry in self._queue:
+            entry.said_ticks = None
+        self.wake()
+
+    def say(self, entry, facts):
+        """Announce one photo. Returns False while there is no connection."""
+        if not self._mqtt.publish("shutter", encode_manifest(facts, self._clock.when(facts))):
+            return False
+        entry.said_ticks = time.ticks_ms()
+        return True
+
+    async def run(self):
+        """Work for ever: newest first, a few at a time."""
+        while True:
+            due = self._due()
+            for entry in due[:_AT_ONCE]:
+                if not self.say(entry, self._queue.facts(entry)):
+                    due = []
+                    break
+            if len(due) > _AT_ONCE:
+                await asyncio.sleep_ms(_PAUSE_MS)
+                continue
+            try:
+                await asyncio.wait_for_ms(self._wake.wait(), 1_000)
+            except asyncio.TimeoutError:
+                pass
+            self._wake.clear()
+
+    def _due(self):
+        if self._mqtt.state != UP:
+            return []
+        now = time.ticks_ms()
+        due = [
+            entry
+            for entry in self._queue
+            if not entry.announced
+            and (entry.said_ticks is None or time.ticks_diff(now, entry.said_ticks) >= _REPEAT_MS)
+        ]
+        due.reverse()
+        return due
+
+    def take_ack(self, body):
+        """Read an acknowledgement from the server."""
+        try:
+            ack = decode_ack(body)
+        except BadMessage as cause:
+            log.warning("bad ack", why=log.words(cause))
+            return
+        self._clock.sync(ack["now_ms"])
+        if "photo" in ack:
+            self._mark(ack["photo"], ack["state"])
+        elif ack.get("sleep_ok"):
+            self._on_sleep_ok(ack["nonce"])
+
+    def _mark(self, photo, state):
+        entry = self._queue.find(photo)
+        if entry is None:
+            log.warning("ack for a photo that is not here", photo=photo, state=state)
+        elif state == "resend":
+            entry.announced = True  # to ask for it again is to know it
+            self._queue.again(photo)
+        else:
+            self._queue.mark(entry, announced=True, delivered=state == "stored")

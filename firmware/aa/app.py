@@ -1,0 +1,212 @@
+"""The camera: puts the parts together and keeps them running.
+
+Useful entry points: `shutter` (a press), `capture` (a frame), `queue` (photos in files), `announcer` (their manifests,
+MQTT), `uploader` (their bytes, FTP), `commands` (what the server asks), `sleeper` (deep sleep).
+"""
+
+import asyncio
+import gc
+import time
+
+import machine
+
+from aa import VERSION, board, log
+from aa.announcer import Announcer
+from aa.capture import NoFrame, Sensor
+from aa.clock import Clock
+from aa.commands import Commands
+from aa.display import Display
+from aa.ids import new_photo_id
+from aa.journal import Journal
+from aa.messages import encode_status
+from aa.mqtt import Mqtt
+from aa.queue import Queue, StorageFull
+from aa.settings import Settings, load_secrets
+from aa.shutter import Shutter
+from aa.sleeper import Sleeper
+from aa.uploader import Uploader
+from aa.wifi import Wifi
+
+_RESTART_MS = 1_000
+_STATUS_CHANGE_MS = 1_000
+
+
+class App:
+    """One camera. The shutter is made first: a press counts from the first moment on."""
+
+    def __init__(self, folder=""):
+        self.secrets = load_secrets(folder + "/secrets.json")
+        profile = board.load_profile(self.secrets["board"])
+        self.shutter = Shutter(profile["shutter"])
+        self._woken_by = board.woken_by()
+        if self._woken_by == "press":
+            self.shutter.press(self.shutter.kind)
+        self.board = board.Board(profile)
+        self.settings = Settings(folder + "/settings.json", profile["settings"])
+        self.clock = Clock(machine.RTC())
+        self.display = Display(profile["oled"])
+        self.sensor = Sensor(profile["camera"], self.settings)
+        self.folder = self.board.mount_card()
+        self.queue = Queue(self.folder)
+        self.journal = Journal(folder + "/commands.json")
+        self._connect_parts()
+
+    def _connect_parts(self):
+        self.wifi = Wifi(self.secrets)
+        self.mqtt = Mqtt(self.secrets, self._on_up, self._on_message)
+        self.sleeper = Sleeper(self, self._woken_by == "timer")
+        self.announcer = Announcer(self.queue, self.clock, self.mqtt, self.sleeper.allowed)
+        self.uploader = Uploader(self.secrets, self.queue, self._on_delivered)
+        self.commands = Commands(self)
+        self._news = asyncio.Event()
+        self._said_ticks = None
+        self._last = ""
+        for part in (self.wifi, self.mqtt, self.uploader):
+            part.changed = self._changed
+
+    async def run(self):
+        """Run for ever, or until the camera sleeps or reboots."""
+        self.commands.settle()
+        log.info("camera", version=VERSION, board=self.board.name, queue=len(self.queue), cause=board.reset_cause())
+        parts = (
+            ("shooter", self._shoot_for_ever),
+            ("shutter", self.shutter.watch),
+            ("wifi", self.wifi.run),
+            ("mqtt", lambda: self.mqtt.run(self.wifi)),
+            ("ftp", lambda: self.uploader.run(self.wifi)),
+            ("announcer", self.announcer.run),
+            ("commands", self.commands.run),
+            ("status", self._status_for_ever),
+            ("sleeper", self.sleeper.run),
+        )
+        tasks = [asyncio.create_task(self._keep(name, part)) for name, part in parts]
+        self.board.start_watchdog()
+        while not all(task.done() for task in tasks):
+            self.board.feed_watchdog()
+            await asyncio.sleep_ms(1_000)
+
+    async def _keep(self, name, part):
+        """Start a part again when it fails: a bug in one must not stop the shutter."""
+        while True:
+            try:
+                await part()
+                return
+            except Exception as cause:
+                log.error("part failed", cause, part=name)
+            await asyncio.sleep_ms(_RESTART_MS)
+
+    async def _shoot_for_ever(self):
+        while True:
+            press = await self.shutter.wait()
+            self.sleeper.activity(by_owner=press.command is None)
+            try:
+                await self._shoot(press)
+            except (NoFrame, StorageFull, OSError) as cause:
+                log.error("no photo", cause, trigger=press.trigger)
+                self._last = "NO PHOTO: " + type(cause).__name__
+                if press.command:
+                    code = "storage_full" if isinstance(cause, StorageFull) else "no_photo"
+                    self.commands.finish(press.command, False, code, log.words(cause))
+            self.shutter.done()
+            self._changed()
+            gc.collect()
+
+    async def _shoot(self, press):
+        stamp = self.clock.stamp(time.ticks_diff(time.ticks_ms(), press.ticks))
+        frame, width, height = await self.sensor.shoot()
+        captured = time.ticks_ms()
+        facts = {
+            "photo": new_photo_id(),
+            "seq": self.queue.next_seq(),
+            "trigger": press.trigger,
+            "command": press.command,
+            "width": width,
+            "height": height,
+            "stage_ms": {"captured": time.ticks_diff(captured, press.ticks)},
+        }
+        facts.update(stamp)
+        entry = await self.queue.add(frame, facts, captured)
+        entry.taken_ticks = press.ticks
+        self.announcer.say(entry, facts)
+        log.info("photo taken", photo=entry.photo, seq=entry.seq, bytes=facts["bytes"], trigger=press.trigger)
+        self._last = "#{} taken".format(entry.seq)
+        if press.command:
+            self.commands.finish(press.command, True)
+
+    def _on_delivered(self, entry):
+        self.queue.mark(entry, delivered=True)
+        self._last = "#{} delivered".format(entry.seq)
+        self._changed()
+
+    def _on_message(self, kind, body):
+        if kind == "command":
+            self.sleeper.activity()
+            self.commands.take(body)
+        elif kind == "ack":
+            self.announcer.take_ack(body)
+            self._changed()
+
+    async def _on_up(self):
+        """After each connect: a broker that lost its retained messages has them again."""
+        self.mqtt.publish("presence", b"online", True)
+        self._publish_status()
+        self.commands.say_owed()
+        self.announcer.say_all_again()
+
+    def _changed(self):
+        self._news.set()
+
+    async def _status_for_ever(self):
+        while True:
+            self._show()
+            self._publish_status()
+            await asyncio.sleep_ms(_STATUS_CHANGE_MS)  # news come in bursts
+            try:
+                await asyncio.wait_for_ms(self._news.wait(), self.settings["status_every_ms"])
+            except asyncio.TimeoutError:
+                pass
+            self._news.clear()
+
+    def _show(self):
+        waiting = len(self.queue)
+        self.display.show([
+            self.secrets["camera"],
+            "ready" if not waiting else "{} to send".format(waiting),
+            "wifi " + self.wifi.state,
+            "mqtt " + self.mqtt.state,
+            "ftp " + self.uploader.state,
+            self._last,
+        ])
+
+    def _publish_status(self):
+        facts = self.board.telemetry(self.folder)
+        facts.update({
+            "rssi_dbm": self.wifi.rssi_dbm(),
+            "queue": len(self.queue),
+            "uptime_ms": self.clock.uptime_ms(),
+            "firmware": VERSION,
+            "sensor": self.sensor.name,
+            "display": self.display.lines,
+        })
+        self.mqtt.publish("status", encode_status(facts), True)
+
+    def is_busy(self):
+        """Whether there is something to finish before sleep: a command, a press, or photos that can get out."""
+        return self.commands.busy or self.shutter.busy or (len(self.queue) > 0 and self.wifi.state == "up")
+
+    async def leave(self, presence, grace_ms=0):
+        """Say good-bye to the broker."""
+        self.mqtt.publish("presence", presence.encode(), True)
+        await asyncio.sleep_ms(grace_ms)
+        await self.mqtt.leave()
+
+    def deep_sleep(self, wake_ms):
+        """Switch everything off until the next press or `wake_ms`. Does not return."""
+        self.wifi.stop()
+        self.sensor.close()
+        self.display.off()
+        self.board.deep_sleep(wake_ms)
+
+    def board_reset(self):
+        """Start anew. Does not return."""
+        machine.reset()

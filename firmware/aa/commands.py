@@ -1,0 +1,139 @@
+"""What the server asks of the camera: each command once, and a reply for each, as often as it is asked.
+
+A command's id is written down before it is acted on, and what became of it after. `Journal` remembers.
+"""
+
+import asyncio
+
+from aa import log
+from aa.messages import BadMessage, decode_command, encode_reply
+from aa.settings import BadSettings
+
+_REPLY_GRACE_MS = 300
+_MOST_WAITING = 16
+
+
+class Commands:
+    """Acts on commands for `app`, which has shutter, queue, journal, settings, clock, mqtt and what else they touch."""
+
+    def __init__(self, app):
+        self._app = app
+        self._waiting = []
+        self._wake = asyncio.Event()
+        self._owed = []  # replies that could not leave yet
+
+    def take(self, body):
+        """Note a command that came; `run` acts on it later, outside the MQTT callback."""
+        try:
+            command = decode_command(body)
+        except BadMessage as cause:
+            log.warning("bad command", why=log.words(cause))
+            return
+        self._app.clock.sync(command["now_ms"])
+        if len(self._waiting) >= _MOST_WAITING or any(one["id"] == command["id"] for one in self._waiting):
+            return  # the server repeats it until there is a reply
+        self._waiting.append(command)
+        self._wake.set()
+
+    @property
+    def busy(self):
+        """Whether a command waits or is being acted on."""
+        return bool(self._waiting)
+
+    async def run(self):
+        """Act on commands for ever."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._waiting:
+                await self._act(self._waiting[0])
+                self._waiting.pop(0)
+
+    def settle(self):
+        """After a boot: say what became of commands that the reset cut off."""
+        for record in self._app.journal.interrupted():
+            if record["do"] == "reboot":
+                self.finish(record["id"], True)
+            elif record["do"] == "shutter" and self._app.queue.find_command(record["id"]):
+                self.finish(record["id"], True)
+            else:
+                self.finish(record["id"], False, "interrupted", "a reset cut it off")
+
+    def finish(self, command, ok, error=None, detail=None):
+        """Write down what became of a command, and reply."""
+        self._reply(self._app.journal.finish(command, ok, error, detail))
+
+    def _reply(self, record):
+        body = encode_reply(record["id"], record["ok"], record.get("error"), record.get("detail"))
+        if not self._app.mqtt.publish("reply", body):
+            self._owed = self._owed[1 - _MOST_WAITING :] + [body]
+
+    def say_owed(self):
+        """Send the replies that were held up."""
+        owed, self._owed = self._owed, []
+        for body in owed:
+            if not self._app.mqtt.publish("reply", body):
+                self._owed.append(body)
+
+    async def _act(self, command):
+        known = self._app.journal.find(command["id"])
+        if known is not None:
+            if "ok" in known:
+                self._reply(known)
+            return  # else it is being acted on: the reply comes with its result
+        if self._app.clock.is_past(command["expires_at_ms"], command["now_ms"]):
+            self._reply({"id": command["id"], "ok": False, "error": "expired"})
+            return
+        action = getattr(self, "_do_" + command["do"], None)
+        if action is None:
+            self._reply({"id": command["id"], "ok": False, "error": "unknown_command", "detail": command["do"][:32]})
+            return
+        self._app.journal.begin(command["id"], command["do"])
+        log.info("command", do=command["do"], id=command["id"])
+        try:
+            await action(command["id"], command["args"])
+        except Exception as cause:
+            log.error("command failed", cause, do=command["do"])
+            self.finish(command["id"], False, "failed", log.words(cause))
+
+    async def _do_shutter(self, command, args):
+        if not self._app.shutter.press("command", command):
+            self.finish(command, False, "busy", "too many presses wait")
+
+    async def _do_identify(self, command, args):
+        self.finish(command, True)
+        await self._app.display.blink()
+
+    async def _do_configure(self, command, args):
+        try:
+            self._app.settings.change(args)
+        except BadSettings as cause:
+            self.finish(command, False, "bad_settings", str(cause))
+            return
+        self._app.sensor.apply_settings()
+        self.finish(command, True)
+
+    async def _do_resend(self, command, args):
+        photo = args.get("photo")
+        wanted = self._app.queue.photos() if photo is None else [photo]
+        found = [one for one in wanted if self._app.queue.again(one)]
+        for one in found:
+            self._app.queue.find(one).announced = False
+        self._app.announcer.wake()
+        if photo is not None and not found:
+            self.finish(command, False, "unknown_photo", "the camera has it no longer")
+        else:
+            self.finish(command, True, None, "{} to send again".format(len(found)))
+
+    async def _do_sleep(self, command, args):
+        wake_ms = args.get("next_wake_ms", self._app.settings["wake_every_ms"])
+        if type(wake_ms) is not int or wake_ms < 0:
+            self.finish(command, False, "bad_args", "next_wake_ms: a whole number, 0 for until a press")
+            return
+        self.finish(command, True)
+        self._app.sleeper.ask("command", wake_ms)
+
+    async def _do_reboot(self, command, args):
+        self.finish(command, True)
+        await self._app.leave("offline", _REPLY_GRACE_MS)
+        self._app.board_reset()

@@ -1,0 +1,99 @@
+"""Names to IPv4 addresses without blocking: MicroPython's getaddrinfo stops everything while DNS is down."""
+
+import asyncio
+import os
+import socket
+
+_PORT = 53
+_TRIES = 3
+_server = None
+
+
+class NameNotFound(OSError):
+    """No address for a name."""
+
+
+def use_server(address):
+    """Ask this DNS server (the one that DHCP named) from now on."""
+    global _server
+    _server = address
+
+
+def is_address(host):
+    """Whether `host` is an IPv4 address in numbers."""
+    parts = host.split(".")
+    return len(parts) == 4 and all(part.isdigit() and int(part) < 256 for part in parts)
+
+
+def query(ident, host):
+    """Return a DNS question for the A record of `host` (RFC 1035 §4.1)."""
+    packet = bytearray(ident) + b"\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"
+    for label in host.split("."):
+        raw = label.encode()
+        if not 1 <= len(raw) <= 63:
+            raise NameNotFound("no host name: " + host)
+        packet.append(len(raw))
+        packet.extend(raw)
+    return packet + b"\x00\x00\x01\x00\x01"
+
+
+def _skip_name(packet, at):
+    while packet[at]:
+        if packet[at] >= 0xC0:  # a pointer to an earlier name ends this one
+            return at + 2
+        at += packet[at] + 1
+    return at + 1
+
+
+def answer(packet, ident):
+    """Return the first IPv4 address of a DNS answer, or None when it has none or answers something else."""
+    try:
+        if packet[:2] != ident or not packet[2] & 0x80:
+            return None
+        at = 12
+        for _ in range(packet[4] << 8 | packet[5]):
+            at = _skip_name(packet, at) + 4
+        for _ in range(packet[6] << 8 | packet[7]):
+            at = _skip_name(packet, at)
+            size = packet[at + 8] << 8 | packet[at + 9]
+            if packet[at : at + 4] == b"\x00\x01\x00\x01" and size == 4:
+                return ".".join(str(octet) for octet in packet[at + 10 : at + 14])
+            at += 10 + size
+    except IndexError:
+        pass  # cut short
+    return None
+
+
+async def _ask(host, ident):
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    stream = asyncio.StreamReader(sock)
+    try:
+        sock.setblocking(False)
+        sock.connect(socket.getaddrinfo(_server, _PORT)[0][-1])
+        sock.send(query(ident, host))
+        while True:
+            found = answer(await stream.read(512), ident)
+            if found:
+                return found
+    finally:
+        sock.close()
+
+
+async def resolve(host, timeout_ms):
+    """Return the IPv4 address of `host`.
+
+    Raises:
+        NameNotFound: nobody knew it in time.
+    """
+    if is_address(host):
+        return host
+    if host == "localhost":
+        return "127.0.0.1"
+    if _server is None:
+        return socket.getaddrinfo(host, 0)[0][-1][0]  # no DNS server known: better to block than to fail
+    for _ in range(_TRIES):
+        try:
+            return await asyncio.wait_for_ms(_ask(host, os.urandom(2)), max(500, timeout_ms // _TRIES))
+        except (asyncio.TimeoutError, OSError):
+            continue
+    raise NameNotFound("no address for " + host)

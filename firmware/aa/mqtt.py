@@ -1,0 +1,236 @@
+"""The link to the MQTT broker: kept up for ever, never in anyone's way.
+
+Everything is published at QoS 0: what must arrive is repeated until the server's own acknowledgement, which is
+stronger than a broker's. `wire` has how umqtt.simple is made to wait for nothing.
+"""
+
+import asyncio
+import time
+
+from aa import log, wire
+from aa.backoff import Backoff
+from aa.net import close_stream, open_stream
+
+DOWN, CONNECTING, UP = "down", "connecting", "up"
+_CONNECT_MS = 10_000
+_PING_MS = 10_000
+_MOST_PACKET = 8192
+_MOST_OUTGOING = 32_768
+_STEADY_MS = 5_000
+_REFUSED = {
+    1: "protocol version refused",
+    2: "client id refused",
+    3: "server unavailable",
+    4: "bad user name or password",
+    5: "not authorized",
+}
+
+
+class LinkLost(Exception):
+    """The connection ended, or is not worth keeping; the text says why."""
+
+
+class Mqtt:
+    """One camera's link. `on_up()` is awaited after each connect, `on_message(kind, body)` is called per message."""
+
+    def __init__(self, secrets, on_up, on_message, keepalive_s=30):
+        self._host, self._port = secrets["mqtt"]["host"], secrets["mqtt"]["port"]
+        self._camera, self._token = secrets["camera"], secrets["token"]
+        self._prefix = secrets["root"] + "/" + secrets["camera"] + "/"
+        self._on_up, self._on_message = on_up, on_message
+        self._keepalive_s = keepalive_s
+        self._client = self._wire = self._stream = None
+        self._inbox = []
+        self._answers = 0  # PINGRESPs so far
+        self._to_send = asyncio.Event()
+        self._stopping = False
+        self.state = DOWN
+        self.changed = lambda: None
+
+    def _become(self, state):
+        self.state = state
+        self.changed()
+
+    def publish(self, kind, body, retain=False):
+        """Send a body on one of this camera's topics. Returns False when it can't leave now."""
+        if self.state != UP or len(self._wire.outgoing) > _MOST_OUTGOING:
+            return False
+        self._client.publish(self._prefix + kind, body, retain)
+        self._to_send.set()
+        return True
+
+    async def run(self, wifi):
+        """Stay connected for ever. `wifi.wait_up()` is awaited before each try."""
+        backoff = Backoff()
+        said = None
+        while not self._stopping:
+            await wifi.wait_up()
+            started = time.ticks_ms()
+            try:
+                await self._session()
+            except (OSError, EOFError, LinkLost, wire.BadPacket, asyncio.TimeoutError) as cause:
+                if said != log.words(cause):
+                    said = log.words(cause)
+                    log.warning("mqtt down", why=said)
+            self._become(DOWN)
+            if time.ticks_diff(time.ticks_ms(), started) > _STEADY_MS + _CONNECT_MS:
+                backoff.reset()
+                said = None
+            await asyncio.sleep_ms(backoff.next_ms())
+
+    async def _session(self):
+        self._become(CONNECTING)
+        stream = await open_stream(self._host, self._port, _CONNECT_MS)
+        try:
+            self._stream = stream
+            await asyncio.wait_for_ms(self._handshake(), _CONNECT_MS)
+            await self._serve()
+        finally:
+            self._become(DOWN)
+            self._stream = None
+            await close_stream(stream)
+
+    async def _handshake(self):
+        will = (self._prefix + "presence", b"offline")
+        self._client, self._wire = wire.new_client(
+            self._camera, self._camera, self._token, self._keepalive_s, will, self._note
+        )
+        wire.connect(self._client, self._wire)
+        await self._flush()
+        packet, header = await self._packet()
+        if packet[0] != wire.CONNACK or len(packet) != header + 2:
+            raise wire.BadPacket("no CONNACK")
+        if packet[header + 1]:
+            raise LinkLost(_REFUSED.get(packet[header + 1], "refused"))
+        for kind in ("command", "ack"):
+            wire.subscribe(self._client, self._wire, self._prefix + kind)
+        await self._flush()
+        for _ in range(2):  # a command must find us subscribed before we say that we are online
+            await self._until(wire.SUBACK)
+
+    async def _until(self, kind):
+        while True:
+            packet, header = await self._packet()
+            self._take(packet, header)
+            if packet[0] & 0xF0 == kind:
+                return
+
+    async def _serve(self):
+        self._heard = self._spoke = time.ticks_ms()
+        self._become(UP)
+        log.info("mqtt up", host=self._host)
+        self._broken = asyncio.Event()
+        self._why = None
+        jobs = (self._read(), self._write(), self._watch(), self._welcome())
+        tasks = [asyncio.create_task(self._guard(job)) for job in jobs]
+        try:
+            await self._broken.wait()
+        finally:
+            for task in tasks:
+                task.cancel()
+        raise self._why or LinkLost("closed")
+
+    async def _guard(self, job):
+        try:
+            await job
+        except asyncio.CancelledError:
+            raise
+        except Exception as cause:
+            self._why = cause
+            self._broken.set()
+
+    async def _welcome(self):
+        await self._on_up()
+
+    async def _read(self):
+        while True:
+            self._take(*await self._packet())
+
+    async def _packet(self):
+        """Return (packet, length of its fixed header); a packet too large for a camera is skipped, not stored."""
+        while True:
+            head = await self._stream.readexactly(1)
+            size = shift = 0
+            while True:
+                octet = (await self._stream.readexactly(1))[0]
+                head += bytes((octet,))
+                size |= (octet & 0x7F) << shift
+                shift += 7
+                if not octet & 0x80:
+                    break
+                if shift > 21:
+                    raise wire.BadPacket("length of more than four bytes")
+            self._heard = time.ticks_ms()
+            if size <= _MOST_PACKET:
+                return head + await self._stream.readexactly(size), len(head)
+            while size:
+                size -= len(await self._stream.readexactly(min(size, 1024)))
+
+    def _take(self, packet, header):
+        """Let umqtt read one packet, then pass on what it found: nothing is acted on inside its callback."""
+        wire.check(packet, header)
+        self._answers += packet[0] == wire.PINGRESP
+        self._wire.feed(packet)
+        self._client.check_msg()
+        if self._wire.outgoing:
+            self._to_send.set()
+        while self._inbox:
+            topic, body = self._inbox.pop(0)
+            if topic.startswith(self._prefix):
+                self._on_message(topic[len(self._prefix) :], body)
+
+    def _note(self, topic, body, *_):
+        self._inbox.append((topic.decode(), body))
+
+    async def _write(self):
+        while True:
+            await self._to_send.wait()
+            self._to_send.clear()
+            await asyncio.wait_for_ms(self._flush(), _PING_MS)
+
+    async def _flush(self):
+        data = self._wire.take()
+        if data:
+            self._stream.write(data)
+            await self._stream.drain()
+            self._spoke = time.ticks_ms()
+
+    async def _watch(self):
+        """Ping a broker when half the keep-alive has passed in silence, in either direction."""
+        half_ms = self._keepalive_s * 500
+        while True:
+            now = time.ticks_ms()
+            quiet = max(time.ticks_diff(now, self._heard), time.ticks_diff(now, self._spoke))
+            if quiet < half_ms:
+                await asyncio.sleep_ms(half_ms - quiet)
+                continue
+            await self.ping()
+
+    async def ping(self, timeout_ms=_PING_MS):
+        """Ask the broker for a sign of life: everything published before has then arrived there.
+
+        Raises:
+            LinkLost: none came.
+        """
+        asked, answers = time.ticks_ms(), self._answers
+        self._client.ping()
+        self._to_send.set()
+        while self._answers == answers:
+            if time.ticks_diff(time.ticks_ms(), asked) > timeout_ms:
+                raise LinkLost("no answer to a ping")
+            await asyncio.sleep_ms(20)
+
+    async def leave(self, timeout_ms=2_000):
+        """Say good-bye so that the last will is not sent, and wait until all of it is out."""
+        self._stopping = True
+        if self.state != UP:
+            return
+        try:
+            await self.ping(timeout_ms)
+            self._client.disconnect()
+            self._to_send.set()
+            while self.state == UP and timeout_ms > 0:
+                await asyncio.sleep_ms(20)
+                timeout_ms -= 20
+        except LinkLost as cause:
+            log.warning("left without good-bye", why=log.words(cause))

@@ -1,0 +1,49 @@
+"""TCP connections that can't hang: every step has a deadline, and a failed one leaves no socket behind."""
+
+import asyncio
+import socket
+from errno import EINPROGRESS
+
+from aa.dns import resolve
+
+_IPPROTO_TCP = 6
+_TCP_NODELAY = 1
+
+
+def _writable(sock):
+    yield asyncio.core._io_queue.queue_write(sock)  # what asyncio.open_connection itself waits for
+
+
+async def open_stream(host, port, timeout_ms):
+    """Return an asyncio Stream to `host`:`port`.
+
+    `asyncio.open_connection` resolves names without a deadline and leaks its socket when it is cancelled; this does
+    neither. That the peer refused shows at the first read.
+
+    Raises:
+        OSError: no route, or refused at once.
+        asyncio.TimeoutError: nobody answered within `timeout_ms`.
+    """
+    address = await resolve(host, timeout_ms)
+    sock = socket.socket()
+    try:
+        sock.setblocking(False)
+        try:
+            sock.connect(socket.getaddrinfo(address, port)[0][-1])
+        except OSError as cause:
+            if cause.errno != EINPROGRESS:
+                raise
+        await asyncio.wait_for_ms(_writable(sock), timeout_ms)
+        sock.setsockopt(_IPPROTO_TCP, _TCP_NODELAY, 1)  # an MQTT or FTP line must not wait for an ACK of the last
+    except BaseException:
+        sock.close()
+        raise
+    return asyncio.StreamWriter(sock, {})
+
+
+async def close_stream(stream):
+    """Close for good: MicroPython's `Stream.close()` does nothing. No error of a dead socket comes through."""
+    try:
+        await stream.wait_closed()
+    except OSError:
+        pass

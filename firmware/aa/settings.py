@@ -1,0 +1,90 @@
+"""What the camera is told: its secrets, put there once, and its settings, which a `configure` command changes."""
+
+from aa import files
+
+FRAME_SIZES = ("QVGA", "CIF", "HVGA", "VGA", "SVGA", "XGA", "HD", "SXGA", "UXGA", "FHD", "QXGA", "QHD", "WQXGA", "QSXGA")
+_RANGES = {
+    "quality": (5, 100),
+    "idle_timeout_ms": (0, 7 * 86_400_000),
+    "wake_every_ms": (0, 7 * 86_400_000),
+    "status_every_ms": (1_000, 86_400_000),
+}
+
+
+class BadSettings(Exception):
+    """A secret is missing, or a setting has no such name or value; the text says which."""
+
+
+def load_secrets(path):
+    """Return the secrets: camera, token, board, root, wifi{ssid, password}, mqtt{host, port}, ftp{host, port}.
+
+    Raises:
+        BadSettings: the file is missing or incomplete.
+    """
+    secrets = files.read_json(path, None)
+    if not isinstance(secrets, dict):
+        raise BadSettings(path + " is missing or no JSON")
+    for key in ("camera", "token", "board"):
+        if not isinstance(secrets.get(key), str):
+            raise BadSettings(path + ": " + key + " is missing")
+    for part in ("mqtt", "ftp"):
+        there = secrets.get(part)
+        if not isinstance(there, dict) or not there.get("host") or type(there.get("port")) is not int:
+            raise BadSettings(path + ": " + part + " needs host and port")
+    if not isinstance(secrets.get("wifi"), dict):
+        raise BadSettings(path + ": wifi is missing")
+    secrets["root"] = secrets.get("root") or "aperture"
+    return secrets
+
+
+def check(key, value):
+    """Return the value when the setting may have it.
+
+    Raises:
+        BadSettings: it may not.
+    """
+    if key == "frame_size":
+        if value in FRAME_SIZES:
+            return value
+        raise BadSettings("frame_size: one of " + " ".join(FRAME_SIZES))
+    if key not in _RANGES:
+        raise BadSettings("no setting " + str(key))
+    least, most = _RANGES[key]
+    if type(value) is not int or not least <= value <= most:
+        raise BadSettings("{}: a whole number from {} to {}".format(key, least, most))
+    return value
+
+
+class Settings:
+    """The settings, from the board's defaults and the file at `path`; read them as `settings["quality"]`."""
+
+    def __init__(self, path, defaults):
+        self._path = path
+        self._values = {
+            "frame_size": "SVGA",
+            "quality": 85,
+            "idle_timeout_ms": 0,
+            "wake_every_ms": 3_600_000,
+            "status_every_ms": 60_000,
+        }
+        self._values.update(defaults)
+        for key, value in files.read_json(path, {}).items():
+            try:
+                self._values[key] = check(key, value)
+            except BadSettings:
+                pass  # of another version of the firmware
+
+    def __getitem__(self, key):
+        return self._values[key]
+
+    def change(self, changes):
+        """Take all of `changes`, or none; they hold across reboots.
+
+        Raises:
+            BadSettings: one of them is not possible.
+        """
+        checked = {key: check(key, value) for key, value in changes.items()}
+        if not checked:
+            raise BadSettings("nothing to change")
+        self._values.update(checked)
+        files.write_json(self._path, self._values)

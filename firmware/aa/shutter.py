@@ -1,0 +1,85 @@
+"""The shutter: presses of a button or a touch pad, and of whoever asks from afar, one after the other.
+
+A press never waits for the network, nor for the photo before: it is noted with its time, and taken in turn.
+"""
+
+import asyncio
+import time
+
+import machine
+
+_BOUNCE_MS = 50
+_TOUCH_EVERY_MS = 20
+_MOST_WAITING = 8
+
+
+class Press:
+    """One press: what released the shutter, when, and for which command."""
+
+    def __init__(self, trigger, ticks, command=None):
+        self.trigger = trigger
+        self.ticks = ticks
+        self.command = command
+
+
+class Shutter:
+    """`profile` is the board's: {"kind": "button", "pin", "active"} or {"kind": "touch", "pin", "percent"}."""
+
+    def __init__(self, profile):
+        self.kind = profile["kind"]
+        self.discarded = 0
+        self.busy = False  # a press waits, or its photo is being taken
+        self._presses = []
+        self._wake = asyncio.ThreadSafeFlag()
+        self._last_ticks = time.ticks_add(time.ticks_ms(), -_BOUNCE_MS)
+        self._profile = profile
+        if self.kind == "button":
+            self._active = profile.get("active", 0)
+            self._pin = machine.Pin(profile["pin"], machine.Pin.IN, machine.Pin.PULL_UP)
+            self._pin.irq(self._edge, machine.Pin.IRQ_FALLING | machine.Pin.IRQ_RISING)
+        else:
+            self._pad = machine.TouchPad(machine.Pin(profile["pin"]))
+
+    def _edge(self, pin):
+        now = time.ticks_ms()
+        quiet = time.ticks_diff(now, self._last_ticks) >= _BOUNCE_MS
+        self._last_ticks = now
+        if quiet and pin.value() == self._active:
+            self.press(self.kind)
+
+    def press(self, trigger, command=None):
+        """Note a press. Returns False when too many wait already: that one is not taken."""
+        if len(self._presses) >= _MOST_WAITING:
+            self.discarded += 1
+            return False
+        self.busy = True
+        self._presses.append(Press(trigger, time.ticks_ms(), command))
+        self._wake.set()
+        return True
+
+    async def wait(self):
+        """Return the next press."""
+        while not self._presses:
+            await self._wake.wait()
+        self.busy = True
+        return self._presses.pop(0)
+
+    def done(self):
+        """The photo of the last press is taken, or has failed."""
+        self.busy = bool(self._presses)
+
+    async def watch(self):
+        """Look at the touch pad for ever, for it has no interrupt; a button needs no watching."""
+        if self.kind != "touch":
+            return
+        level = rest = self._pad.read()
+        down = False
+        while True:
+            touched = level * 100 < rest * self._profile.get("percent", 70)
+            if touched and not down:
+                self.press(self.kind)
+            elif not touched:
+                rest += (level - rest) // 16  # the pad drifts with damp and warmth
+            down = touched
+            await asyncio.sleep_ms(_TOUCH_EVERY_MS)
+            level = self._pad.read()

@@ -1,0 +1,98 @@
+"""Going to sleep without leaving anything behind: a handshake with the server, and no surprise for anyone.
+
+The queue is emptied within a deadline; `intent` asks for leave, so that the server can hand over what waits for this
+camera; with its `sleep_ok`, or without an answer in time, `going` and presence `asleep` are said, and the camera is off.
+"""
+
+import asyncio
+import os
+import time
+
+from aa import log
+from aa.messages import encode_sleep
+
+_DRAIN_MS = 30_000
+_ANSWER_MS = 5_000
+_AFTER_TIMER_WAKE_MS = 15_000
+_LOOK_EVERY_MS = 200
+
+
+class Sleeper:
+    """Decides when `app` sleeps, and takes it there."""
+
+    def __init__(self, app, woken_by_timer):
+        self._app = app
+        self._active_ticks = time.ticks_ms()
+        self._brief = woken_by_timer  # it woke to hear what waits for it, not to be used
+        self._presses = 0
+        self._asked = None
+        self._nonce = None
+        self._leave = asyncio.Event()
+
+    def activity(self, by_owner=False):
+        """Someone uses the camera: the idle time starts anew. `by_owner`: it is in someone's hand."""
+        self._active_ticks = time.ticks_ms()
+        self._brief = False
+        self._presses += by_owner
+
+    def ask(self, reason, wake_ms):
+        """Sleep as soon as the way is clear; `wake_ms` 0 means until someone presses."""
+        self._asked = (reason, wake_ms)
+
+    def allowed(self, nonce):
+        """The server lets us go."""
+        if nonce == self._nonce:
+            self._leave.set()
+
+    async def run(self):
+        """Watch for idleness and for requests, for ever."""
+        while True:
+            await asyncio.sleep_ms(_LOOK_EVERY_MS)
+            if self._asked is None and self._is_idle():
+                self._asked = ("idle", self._app.settings["wake_every_ms"])
+            if self._asked is not None:
+                reason, wake_ms = self._asked
+                self._asked = None
+                await self._go(reason, wake_ms)
+
+    def _is_idle(self):
+        limit = _AFTER_TIMER_WAKE_MS if self._brief else self._app.settings["idle_timeout_ms"]
+        return limit > 0 and time.ticks_diff(time.ticks_ms(), self._active_ticks) >= limit
+
+    async def _go(self, reason, wake_ms):
+        presses = self._presses
+        await self._drain()
+        await self._ask_leave(reason, wake_ms)
+        await self._drain()  # what the server had waiting may have taken photos
+        if self._presses != presses:
+            log.info("sleep put off: the camera is in use")
+            return
+        self._say("going", reason, wake_ms)
+        log.info("sleep", reason=reason, wake_ms=wake_ms)
+        await self._app.leave("asleep")
+        while self._app.shutter.busy:  # a press that came this late is still a photo
+            await asyncio.sleep_ms(_LOOK_EVERY_MS)
+        self._app.deep_sleep(wake_ms)
+
+    async def _drain(self):
+        """Let what waits get out, as long as there is a network and some hope."""
+        until = time.ticks_add(time.ticks_ms(), _DRAIN_MS)
+        while self._app.is_busy():
+            if time.ticks_diff(until, time.ticks_ms()) <= 0:
+                log.warning("sleep with photos waiting", queue=len(self._app.queue))
+                return
+            await asyncio.sleep_ms(_LOOK_EVERY_MS)
+
+    async def _ask_leave(self, reason, wake_ms):
+        self._nonce = int.from_bytes(os.urandom(3), "big")
+        self._leave.clear()
+        if not self._say("intent", reason, wake_ms):
+            return
+        try:
+            await asyncio.wait_for_ms(self._leave.wait(), _ANSWER_MS)
+        except asyncio.TimeoutError:
+            log.warning("sleep without the server's leave")
+
+    def _say(self, phase, reason, wake_ms):
+        body = encode_sleep(phase, self._nonce, reason, wake_ms or None, len(self._app.queue))
+        return self._app.mqtt.publish("sleep", body)

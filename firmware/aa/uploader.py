@@ -1,0 +1,136 @@
+"""Hands the bytes of waiting photos over by FTP, one by one, for as long as it takes.
+
+Newest first while the owner waits for the photo just taken, then oldest first. The session is opened before anyone
+presses, and kept open.
+"""
+
+import asyncio
+import time
+
+from aa import log
+from aa.backoff import Backoff
+from aa.ftp import Ftp, FtpError, FtpLost
+
+DOWN, CONNECTING, IDLE, SENDING, REFUSED = "down", "connecting", "up", "sending", "refused"
+_LIVE_MS = 60_000
+_NOOP_EVERY_MS = 45_000
+_REFUSED_PAUSE_MS = (5_000, 60_000, 600_000)
+_LOST = (OSError, EOFError, FtpLost, asyncio.TimeoutError)
+
+
+class Uploader:
+    """Takes photos from `queue`; `on_delivered(entry)` is called for each that the server has."""
+
+    def __init__(self, secrets, queue, on_delivered):
+        there = secrets["ftp"]
+        self._ftp = Ftp(there["host"], there["port"], secrets["camera"], secrets["token"])
+        self._queue = queue
+        self._on_delivered = on_delivered
+        self.state = DOWN
+        self.changed = lambda: None
+
+    def _become(self, state):
+        self.state = state
+        self.changed()
+
+    async def run(self, wifi):
+        """Work for ever. `wifi.wait_up()` is awaited before each try to connect."""
+        backoff = Backoff()
+        said = None
+        while True:
+            await wifi.wait_up()
+            try:
+                self._become(CONNECTING)
+                await self._ftp.open()
+                log.info("ftp up")
+                said = None
+                await self._work(backoff)
+            except _LOST as cause:
+                self._become(DOWN)
+                why = log.words(cause)
+            except FtpError as cause:
+                self._become(REFUSED)
+                why = log.words(cause)
+            finally:
+                await self._ftp.close()
+            if said != why:
+                said = why
+                log.warning("ftp down", why=why)
+            await asyncio.sleep_ms(backoff.next_ms())
+
+    async def _work(self, backoff):
+        """Hand over what waits, then keep the session alive until more comes."""
+        while True:
+            entry = self._next()
+            if entry is None:
+                self._become(IDLE)
+                self._queue.changed.clear()
+                if self._next() is None and not await self._something_changed():
+                    await self._ftp.noop()
+                backoff.reset()
+                continue
+            self._become(SENDING)
+            await self._hand_over(entry)
+            backoff.reset()
+
+    async def _something_changed(self):
+        try:
+            await asyncio.wait_for_ms(self._queue.changed.wait(), self._pause_ms())
+        except asyncio.TimeoutError:
+            return False
+        return True
+
+    def _pause_ms(self):
+        pauses = [_NOOP_EVERY_MS]
+        for entry in self._queue:
+            if not entry.delivered and entry.not_before_ticks is not None:
+                pauses.append(max(1, time.ticks_diff(entry.not_before_ticks, time.ticks_ms())))
+        return min(pauses)
+
+    def _next(self):
+        """Return the photo to hand over now, or None."""
+        now = time.ticks_ms()
+        ready = []
+        for entry in self._queue:
+            later = entry.not_before_ticks
+            if not entry.delivered and (later is None or time.ticks_diff(now, later) >= 0):
+                ready.append(entry)
+        if not ready:
+            return None
+        newest = ready[-1]
+        live = newest.taken_ticks is not None and time.ticks_diff(now, newest.taken_ticks) < _LIVE_MS
+        return newest if live else ready[0]
+
+    async def _hand_over(self, entry):
+        facts = self._queue.facts(entry)
+        name = entry.photo + ".jpg"
+        started = time.ticks_ms()
+        try:
+            await self._send(entry, facts, name)
+        except FtpError as refusal:
+            self._refused(entry, refusal)
+            return
+        entry.again = False
+        entry.refusals = 0
+        log.info("photo delivered", photo=entry.photo, ms=time.ticks_diff(time.ticks_ms(), started))
+        self._on_delivered(entry)
+
+    async def _send(self, entry, facts, name):
+        total = facts["bytes"]
+        have = 0
+        if not entry.fresh and not entry.again:  # an earlier try may have left a part, or all of it
+            have = await self._ftp.size(name)
+            if have == total:
+                return
+        entry.fresh = False
+        with open(self._queue.path(entry), "rb") as file:
+            await self._ftp.store(name, file, total, facts["sha256"], have if have < total else 0)
+
+    def _refused(self, entry, refusal):
+        """Put a photo off that the server won't take now. It stays here: the server may be mended."""
+        log.warning("photo refused", photo=entry.photo, why=log.words(refusal))
+        if refusal.code == 421:
+            raise FtpLost("the server is leaving")
+        pause = _REFUSED_PAUSE_MS[min(entry.refusals, len(_REFUSED_PAUSE_MS) - 1)]
+        entry.refusals += 1
+        entry.not_before_ticks = time.ticks_add(time.ticks_ms(), pause)

@@ -1,0 +1,140 @@
+"""The program's end of a virtual camera's hardware: presses go in, frames and pictures of the OLED come out.
+
+A Unix domain socket in a folder that only this user can enter; see `hardware/bench.py` for what is said on it.
+"""
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Self
+
+import structlog
+from PIL import Image
+
+from simulator.scene import Scene
+
+log = structlog.get_logger(__name__)
+
+_OLED = (128, 64)
+_SCALE = 4
+_MOST_BODY = 65_536
+_WORDS_OF_FRAME = 3
+
+
+class Bench:
+    """Serves one camera. `on_event` gets each event's words; frames are kept in `taken`, the last `keep` of them."""
+
+    def __init__(
+        self,
+        *,
+        scene: Scene,
+        taken: Path,
+        oled_png: Path | None,
+        on_event: Callable[[list[str]], None],
+        keep: int = 64,
+    ) -> None:
+        self._scene, self._taken, self._oled_png = scene, taken, oled_png
+        self._on_event = on_event
+        self._kept: deque[Path] = deque(sorted(taken.glob("*.jpg")))
+        self._keep = keep
+        self._number = int(self._kept[-1].stem) if self._kept else 0
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._events: asyncio.StreamWriter | None = None
+        self._connected = asyncio.Event()
+        self._answers: dict[str, Callable[[list[str], bytes], Awaitable[bytes]]] = {
+            "frame": self._frame,
+            "oled": self._oled,
+        }
+
+    async def __aenter__(self) -> Self:
+        """Open the socket."""
+        # A short path of its own: the address of a Unix domain socket has 108 bytes at most.
+        self._folder = Path(tempfile.mkdtemp(prefix="aa-"))
+        self.path = self._folder / "bench"
+        self._server = await asyncio.start_unix_server(self._serve, self.path)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close it; the camera takes that as a reason to end."""
+        self._server.close()
+        for writer in list(self._writers):
+            writer.close()
+        await self._server.wait_closed()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def send(self, line: str) -> None:
+        """Send an event to the camera, as soon as it listens."""
+        while True:
+            await self._connected.wait()
+            writer = self._events
+            if writer is not None:
+                with contextlib.suppress(OSError):  # it went away meanwhile: the next run gets it
+                    writer.write(line.encode() + b"\n")
+                    await writer.drain()
+                    return
+            await asyncio.sleep(0)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        try:
+            *words, size = (await reader.readline()).decode().split()
+            if words == ["events"]:
+                await self._listen(reader, writer)
+                return
+            body = await reader.readexactly(min(int(size), _MOST_BODY))
+            answer = await self._answers[words[0]](words, body)
+            writer.write(b"%d\n" % len(answer) + answer)
+            await writer.drain()
+        except (OSError, ValueError, KeyError, asyncio.IncompleteReadError) as error:
+            log.warning("bench connection failed", error=repr(error))
+        finally:
+            self._writers.discard(writer)
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._events = writer
+        self._connected.set()
+        try:
+            while line := await reader.readline():
+                self._on_event(line.decode().split())
+        finally:
+            if self._events is writer:
+                self._events = None
+                self._connected.clear()
+
+    async def _frame(self, words: list[str], _: bytes) -> bytes:
+        if len(words) != _WORDS_OF_FRAME:
+            raise ValueError("frame: size and quality")
+        width, height = (int(side) for side in words[1].split("x"))
+        frame = await self._scene.frame(width, height, int(words[2]))
+        self._number += 1
+        path = self._taken / f"{self._number:06d}.jpg"
+        await asyncio.to_thread(path.write_bytes, frame)
+        self._kept.append(path)
+        while len(self._kept) > self._keep:
+            self._kept.popleft().unlink(missing_ok=True)
+        return frame
+
+    async def _oled(self, _: list[str], pixels: bytes) -> bytes:
+        if self._oled_png is not None:
+            await asyncio.to_thread(save_oled, pixels, self._oled_png)
+        return b""
+
+
+def save_oled(pixels: bytes, path: Path) -> None:
+    """Write an SSD1306's memory (1,024 bytes, each a column of eight pixels, lowest bit on top) as a PNG."""
+    width, height = _OLED
+    levels = bytearray()
+    for y in range(height):
+        row = bytes(255 if pixels[(y // 8) * width + x] >> (y % 8) & 1 else 0 for x in range(width))
+        levels += b"".join(bytes((level,)) * _SCALE for level in row) * _SCALE
+    image = Image.frombytes("L", (width * _SCALE, height * _SCALE), bytes(levels))
+    beside = path.with_name(path.name + ".tmp")
+    image.save(beside, "PNG")
+    beside.replace(path)

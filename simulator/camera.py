@@ -1,0 +1,244 @@
+"""A virtual camera: the firmware's own files on MicroPython, in a process that can be pressed, cut off and woken."""
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import shutil
+from contextlib import AsyncExitStack
+from enum import Enum
+from pathlib import Path
+from typing import Final, Self
+
+import structlog
+
+from simulator.available import micropython
+from simulator.bench import Bench
+from simulator.libraries import default_cache, ensure_libraries
+from simulator.scene import DrawnScene, FolderScene
+
+log = structlog.get_logger(__name__)
+
+_HERE: Final = Path(__file__).parent
+FIRMWARE: Final = _HERE.parent / "firmware"
+HARDWARE: Final = _HERE / "hardware"
+
+_DEEP_SLEEP, _RESET = 75, 76  # exit codes, see hardware/bench.py
+_HEAP: Final = "heapsize=256wK"  # 2 MiB here; words are twice an ESP32's
+_STOP_S: Final = 3.0
+_MOST_PAUSE_S: Final = 30.0
+_HEALTHY_S: Final = 30.0
+_LEVELS: Final = {"I": "info", "W": "warning", "E": "error"}
+
+
+class Power(Enum):
+    """Where a virtual camera is."""
+
+    OFF = "off"
+    ON = "on"
+    ASLEEP = "asleep"
+
+
+class VirtualCamera:
+    """One camera with its files below `folder`: `flash`, `card`, and `taken`, the frames as its sensor gave them.
+
+    `frames` is a folder of JPEGs that it sees by name, over and over; without one it sees a drawn scene. `oled_png`
+    is kept up to date with its display. `host` is where both MQTT and FTP are served.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        token: str,
+        host: str,
+        mqtt_port: int,
+        ftp_port: int,
+        folder: Path,
+        root: str = "aperture",
+        frames: Path | None = None,
+        oled_png: Path | None = None,
+        cache: Path | None = None,
+    ) -> None:
+        self.name = name
+        self.folder = folder
+        self.power = Power.OFF
+        self._secrets = {
+            "camera": name,
+            "token": token,
+            "root": root,
+            "board": "sim",
+            "wifi": {"ssid": "simulated", "password": ""},
+            "mqtt": {"host": host, "port": mqtt_port},
+            "ftp": {"host": host, "port": ftp_port},
+        }
+        self._frames, self._oled_png = frames, oled_png
+        self._cache = cache or default_cache()
+        self._log = log.bind(camera=name)
+        self._sleep_ms = 0
+        self._woken = asyncio.Event()
+        self._process: asyncio.subprocess.Process | None = None
+        self._supervisor: asyncio.Task[None] | None = None
+        self._open = AsyncExitStack()
+
+    @property
+    def taken(self) -> Path:
+        """Where the last frames lie, as its sensor gave them, by number."""
+        return self.folder / "taken"
+
+    async def __aenter__(self) -> Self:
+        """Flash it and give it power.
+
+        Raises:
+            NotAvailableError: this machine has no MicroPython.
+            LibraryError: a MicroPython library could not be fetched.
+            FramesError: the folder of frames is empty.
+        """
+        micropython()
+        self._libraries = await asyncio.to_thread(ensure_libraries, self._cache)
+        await asyncio.to_thread(self._flash)
+        scene = FolderScene(self._frames) if self._frames else DrawnScene(self.name)
+        self._bench = await self._open.enter_async_context(
+            Bench(scene=scene, taken=self.taken, oled_png=self._oled_png, on_event=self._on_event)
+        )
+        await self.power_on()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Switch it off."""
+        await self.stop()
+
+    def _flash(self) -> None:
+        """Lay the firmware's files on its flash, and keep what it wrote there itself."""
+        flash = self.folder / "flash"
+        for part in (flash, self.folder / "card", self.folder / "state", self.taken):
+            part.mkdir(parents=True, exist_ok=True)
+        for source in FIRMWARE.rglob("*.py"):
+            target = flash / source.relative_to(FIRMWARE)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+        secrets = flash / "secrets.json"
+        secrets.touch(mode=0o600)
+        secrets.write_text(json.dumps(self._secrets))
+
+    async def power_on(self) -> None:
+        """Give it power after a start or a `kill`; what its RTC knew is gone."""
+        if self._supervisor is not None and not self._supervisor.done():
+            return
+        (self.folder / "state" / "rtc.json").unlink(missing_ok=True)
+        self._supervisor = asyncio.create_task(self._supervise(), name=f"virtual camera {self.name}")
+
+    async def press(self) -> None:
+        """Press its shutter; asleep, that wakes it."""
+        if self.power is Power.ASLEEP:
+            self._woken.set()
+        else:
+            await self._bench.send("press 80")
+
+    async def say(self, line: str) -> None:
+        """Tell its hardware something: "wifi down", "wifi up", "battery 3400"."""
+        await self._bench.send(line)
+
+    async def kill(self) -> None:
+        """Cut its power, at once. `power_on` brings it back."""
+        await self._end(kill=True)
+
+    async def stop(self) -> None:
+        """Switch it off and clean up."""
+        await self._end(kill=False)
+        await self._open.aclose()
+
+    async def _end(self, *, kill: bool) -> None:
+        if self._supervisor is None:
+            return
+        process = self._process
+        if process is not None and process.returncode is None and kill:
+            process.kill()
+        self._supervisor.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._supervisor
+        self._supervisor = None
+        self.power = Power.OFF
+
+    def _on_event(self, words: list[str]) -> None:
+        if words[0] == "deepsleep":
+            self._sleep_ms = int(words[1])
+
+    async def _supervise(self) -> None:
+        """Run it, again and again, as the chip's resets would."""
+        cause, reason, pause_s = "power_on", "", 1.0
+        loop = asyncio.get_running_loop()
+        while True:
+            started = loop.time()
+            code = await self._run(cause, reason)
+            cause, reason = "soft", ""
+            if code == _DEEP_SLEEP:
+                cause, reason = "deepsleep", await self._sleep()
+            elif code != _RESET:
+                pause_s = 1.0 if loop.time() - started > _HEALTHY_S else min(pause_s * 2, _MOST_PAUSE_S)
+                self._log.warning("virtual camera ended", code=code, again_in_s=pause_s)
+                cause = "hard"
+                await asyncio.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311 - jitter
+
+    async def _sleep(self) -> str:
+        """Wait for what ends its deep sleep, and return it."""
+        self.power = Power.ASLEEP
+        try:
+            async with asyncio.timeout(self._sleep_ms / 1000 if self._sleep_ms else None):
+                await self._woken.wait()
+        except TimeoutError:
+            return "timer"
+        finally:
+            self._woken.clear()
+        return "press"
+
+    async def _run(self, cause: str, reason: str) -> int:
+        """Run MicroPython once, and return its exit code."""
+        state = self.folder / "state"
+        command = micropython("-X", _HEAP, str(HARDWARE / "power_on.py"))
+        paths = (self.folder / "flash", HARDWARE, self._libraries, state)
+        process = self._process = await asyncio.create_subprocess_exec(
+            *command,
+            *(str(path.resolve()) for path in paths),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env={
+                "PATH": os.defpath,
+                "MICROPYPATH": f"{HARDWARE}:.frozen",
+                "APERTURE_BENCH": str(self._bench.path),
+                "APERTURE_CARD": str((self.folder / "card").resolve()),
+                "APERTURE_RESET_CAUSE": cause,
+                "APERTURE_WAKE_REASON": reason,
+            },
+        )
+        self.power = Power.ON
+        try:
+            await self._relay(process)
+            return await process.wait()
+        finally:
+            self.power = Power.OFF
+            await self._finish(process)
+
+    async def _finish(self, process: asyncio.subprocess.Process) -> None:
+        if process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            async with asyncio.timeout(_STOP_S):
+                await process.wait()
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def _relay(self, process: asyncio.subprocess.Process) -> None:
+        """Turn the lines of its serial console into log events."""
+        stdout = process.stdout
+        if stdout is None:
+            return
+        while line := await stdout.readline():
+            text = line.decode(errors="replace").rstrip()
+            level, _, rest = text.partition(" ")
+            speak = getattr(self._log, _LEVELS.get(level, "info"))
+            speak("camera says", line=rest if level in _LEVELS else text)

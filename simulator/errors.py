@@ -1,0 +1,17 @@
+"""What the simulator raises."""
+
+
+class SimulatorError(Exception):
+    """The root of what this package raises."""
+
+
+class NotAvailableError(SimulatorError):
+    """This machine can't run a virtual camera; the text says why."""
+
+
+class LibraryError(SimulatorError):
+    """A MicroPython library could not be fetched, or is not the one that was asked for."""
+
+
+class FramesError(SimulatorError):
+    """The folder of frames holds none."""

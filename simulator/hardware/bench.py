@@ -1,0 +1,82 @@
+"""The bench that a virtual camera lies on: how its simulated hardware talks with the program that runs it.
+
+One connection carries events: the program writes "press 80", "wifi down", "battery 3700", "stop"; the camera writes
+"deepsleep 5000", "reset". Each frame and each picture of the OLED has a short connection of its own. The program's end
+closing means that it is gone: the camera goes as well.
+"""
+
+import asyncio
+import os
+import socket
+import struct
+import sys
+
+DEEP_SLEEP = 75
+RESET = 76
+_AF_UNIX = 1
+_TIMEOUT_S = 10
+
+_path = os.getenv("APERTURE_BENCH")
+_events = None
+_handlers = {}
+
+
+def connect():
+    """Return a connection to the program (a Unix domain socket), or None where there is none."""
+    if not _path:
+        return None
+    sock = socket.socket(_AF_UNIX, socket.SOCK_STREAM)
+    sock.settimeout(_TIMEOUT_S)
+    sock.connect(struct.pack("<H", _AF_UNIX) + _path.encode() + b"\0")
+    return sock
+
+
+def ask(line, body=b""):
+    """Send a line and a body; return the answer's bytes, b"" where there is no program."""
+    sock = connect()
+    if sock is None:
+        return b""
+    try:
+        sock.write("{} {}\n".format(line, len(body)).encode())
+        sock.write(body)
+        size = int(sock.readline() or b"0")
+        answer = b""
+        while len(answer) < size:
+            part = sock.read(size - len(answer))
+            if not part:
+                raise OSError(5)
+            answer += part
+        return answer
+    finally:
+        sock.close()
+
+
+def tell(line):
+    """Send an event to the program."""
+    if _events is not None:
+        _events.write(line.encode() + b"\n")
+
+
+def on(event, handler):
+    """Have `handler(*words)` called, as a coroutine, for each event of that name."""
+    _handlers[event] = handler
+
+
+async def _listen():
+    stream = asyncio.StreamReader(_events)
+    while True:
+        words = (await stream.readline()).decode().split()
+        if not words or words[0] == "stop":
+            sys.exit(0)
+        while words[0] not in _handlers:  # a press may come before the firmware has set up its pin
+            await asyncio.sleep_ms(5)
+        await _handlers[words[0]](*words[1:])
+
+
+def start():
+    """Connect, and listen from the moment that the firmware's event loop runs."""
+    global _events
+    _events = connect()
+    if _events is not None:
+        _events.write(b"events 0\n")
+        asyncio.create_task(_listen())

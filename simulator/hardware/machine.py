@@ -1,0 +1,205 @@
+"""MicroPython's `machine` for a virtual camera: pins, card, clock, OLED bus and sleep; see `bench` for the other end."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+
+import bench
+import micropython
+from folder import Folder
+
+PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
+PIN_WAKE, EXT0_WAKE, EXT1_WAKE, TIMER_WAKE, TOUCHPAD_WAKE, ULP_WAKE = 1, 2, 3, 4, 5, 6
+
+_CAUSES = {"power_on": PWRON_RESET, "hard": HARD_RESET, "deepsleep": DEEPSLEEP_RESET, "soft": SOFT_RESET}
+_OLED_BYTES = 1024
+_Y2K_MS = 946_684_800_000
+
+
+def reset_cause():
+    """Why the chip started, as the program says."""
+    return _CAUSES.get(os.getenv("APERTURE_RESET_CAUSE"), PWRON_RESET)
+
+
+def wake_reason():
+    """What ended a deep sleep, as the program says."""
+    return TIMER_WAKE if os.getenv("APERTURE_WAKE_REASON") == "timer" else EXT0_WAKE
+
+
+def deepsleep(time_ms=0):
+    """End this run; the program starts the next one when the time is over or someone presses."""
+    bench.tell("deepsleep {}".format(time_ms))
+    sys.exit(bench.DEEP_SLEEP)
+
+
+def reset():
+    """End this run; the program starts the next one."""
+    bench.tell("reset")
+    sys.exit(bench.RESET)
+
+
+def unique_id():
+    """A MAC address from the range for local use."""
+    return b"\x02\x00\x00\x00\x00\x01"
+
+
+class Pin:
+    """A pin. All presses are on whichever pin has an interrupt."""
+
+    IN, OUT = 0, 1
+    PULL_UP, PULL_DOWN = 2, 1
+    IRQ_RISING, IRQ_FALLING = 1, 2
+
+    def __init__(self, number, mode=IN, pull=None, value=1):
+        self.number = number
+        self._value = 1
+        self._handler = None
+        self._trigger = 0
+
+    def value(self, level=None):
+        """Return the level, or set it."""
+        if level is None:
+            return self._value
+        self._value = level
+        return None
+
+    __call__ = value
+
+    def init(self, *_, **__):
+        """Direction and pull make no difference here."""
+
+    def irq(self, handler=None, trigger=IRQ_RISING | IRQ_FALLING, **_):
+        """Have `handler(pin)` called at edges."""
+        self._handler, self._trigger = handler, trigger
+        bench.on("press", self._press)
+
+    def _set(self, level):
+        self._value = level
+        if self._handler and self._trigger & (self.IRQ_RISING if level else self.IRQ_FALLING):
+            micropython.schedule(self._handler, self)
+
+    async def _press(self, held_ms="80"):
+        self._set(0)
+        await asyncio.sleep_ms(int(held_ms))
+        self._set(1)
+        await asyncio.sleep_ms(int(held_ms))
+
+
+class TouchPad:
+    """A touch pad that reads 600 at rest and 200 when touched."""
+
+    def __init__(self, pin):
+        self._level = 600
+        bench.on("press", self._press)
+
+    def read(self):
+        """Return the charge time's count: less means touched."""
+        return self._level
+
+    async def _press(self, held_ms="80"):
+        self._level = 200
+        await asyncio.sleep_ms(int(held_ms))
+        self._level = 600
+        await asyncio.sleep_ms(int(held_ms))
+
+
+class ADC:
+    """The battery's voltage, divided by two."""
+
+    _battery_mv = 3912
+
+    def __init__(self, pin):
+        bench.on("battery", self._set)
+
+    async def _set(self, millivolts):
+        ADC._battery_mv = int(millivolts)
+
+    def read_uv(self):
+        """Return microvolts at the pin."""
+        return ADC._battery_mv * 500
+
+
+class SoftI2C:
+    """The bus with an SSD1306 on it: what reaches its memory is shown to the program."""
+
+    def __init__(self, sda=None, scl=None, freq=400_000):
+        self._pixels = bytes(_OLED_BYTES)
+        self._inverted = self._off = False
+
+    def writeto(self, address, data):
+        """Take a command (control byte 0x80)."""
+        command = data[1]
+        if command in (0xA6, 0xA7):
+            self._inverted = command == 0xA7
+        elif command in (0xAE, 0xAF):
+            self._off = command == 0xAE
+        else:
+            return
+        self._tell()
+
+    def writevto(self, address, parts):
+        """Take pixels (control byte 0x40)."""
+        self._pixels = bytes(parts[1])
+        self._tell()
+
+    def _tell(self):
+        if self._off:
+            bench.ask("oled", bytes(_OLED_BYTES))
+        elif self._inverted:
+            bench.ask("oled", bytes(octet ^ 0xFF for octet in self._pixels))
+        else:
+            bench.ask("oled", self._pixels)
+
+
+I2C = SoftI2C
+
+
+def SDCard(**_):
+    """Return the card: a file system of its own."""
+    folder = os.getenv("APERTURE_CARD")
+    if not folder:
+        raise OSError(19)  # ENODEV
+    return Folder(folder)
+
+
+class RTC:
+    """The clock: it starts at 2000-01-01 with the power, and runs on through deep sleep."""
+
+    def __init__(self):
+        self._file = "/state/rtc.json"
+        try:
+            with open(self._file) as file:
+                self._kept = json.load(file)
+        except (OSError, ValueError):
+            self._kept = {"started_ms": time.time_ns() // 1_000_000, "memory": ""}
+            self._save()
+
+    def _save(self):
+        with open(self._file, "w") as file:
+            json.dump(self._kept, file)
+
+    def datetime(self):
+        """Return (year, month, day, weekday, hour, minute, second, microsecond)."""
+        passed_ms = time.time_ns() // 1_000_000 - self._kept["started_ms"]
+        year, month, day, hour, minute, second, weekday, _ = time.gmtime((_Y2K_MS + passed_ms) // 1000)[:8]
+        return year, month, day, weekday, hour, minute, second, passed_ms % 1000 * 1000
+
+    def memory(self, data=None):
+        """Return the bytes that survive resets and sleep, or set them."""
+        if data is None:
+            return self._kept["memory"].encode()
+        self._kept["memory"] = data.decode()
+        self._save()
+        return None
+
+
+class WDT:
+    """A watchdog that never bites: the program watches for itself."""
+
+    def __init__(self, timeout=5000):
+        self.timeout = timeout
+
+    def feed(self):
+        """Nothing to do."""
