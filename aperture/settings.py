@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from aperture.contract.messages import MAX_PHOTO_BYTES
@@ -171,8 +172,7 @@ class Settings(BaseSettings):
         try:
             return FromFile(**overrides)
         except ValidationError as error:
-            lines = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
-            raise SettingsError("settings: " + "; ".join(lines)) from None
+            raise SettingsError("settings: " + "; ".join(map(_sentence, error.errors()))) from None
         except ValueError as error:  # not TOML, or an environment variable that is no JSON where a section is meant
             raise SettingsError(f"settings: {error}") from None
 
@@ -198,6 +198,11 @@ class Settings(BaseSettings):
     def photos_dir(self) -> Path:
         """The folder of photos, when they are kept in files."""
         return self.data_dir / "photos"
+
+
+def _sentence(item: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in item["loc"])
+    return f"{where}: {item['msg']}".removeprefix(": ").replace("Value error, ", "")
 
 
 OTHER_VARIABLES = frozenset({"APERTURE_CAMERA_TOKEN"})

@@ -4,6 +4,7 @@ Ids grow in the order of the commits, as SQLite has one writer at a time: who ha
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -68,6 +69,17 @@ def append(
     """Write one event."""
     text = json.dumps(body, separators=(",", ":")) if body else None
     connection.execute(_INSERT, {"kind": kind, "camera": camera, "photo": photo, "at_ms": at_ms, "body": text})
+
+
+def append_all(connection: Connection, kind: Kind, rows: Sequence[tuple[int, str, str]]) -> None:
+    """Write one event of the same kind for each (at_ms, camera, photo), in this order."""
+    connection.execute(
+        _INSERT,
+        [
+            {"kind": kind, "camera": camera, "photo": photo, "at_ms": at_ms, "body": None}
+            for at_ms, camera, photo in rows
+        ],
+    )
 
 
 def after(connection: Connection, event_id: int, *, limit: int = 500) -> list[Event]:

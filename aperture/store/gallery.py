@@ -49,6 +49,13 @@ def page(
     return _records(connection, rows, links), _key(rows[-1]) if more else None
 
 
+def newest(connection: Connection, camera: str) -> str | None:
+    """Return the photo with bytes that a camera took last, deleted or not."""
+    photo = schema.photo.c
+    query = select(photo.id).where(photo.camera == camera, photo.stored_ms.is_not(None))
+    return connection.execute(query.order_by(photo.sort_at_ms.desc(), photo.id.desc()).limit(1)).scalar()
+
+
 def _records(connection: Connection, rows: Iterable[Row[Any]], links: Links) -> list[PhotoRecord]:
     rows = list(rows)
     deliveries = _deliveries(connection, [row.id for row in rows])

@@ -4,6 +4,7 @@ Manifest and bytes may come in either order, twice, or never; each function here
 facts and changes nothing then. Reading is in `gallery`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -70,6 +71,7 @@ class Received:
 
 _INSERT_RECEIVED = insert(schema.photo)
 _ROW = select(schema.photo).where(schema.photo.c.id == bindparam("photo_id"))
+_ROWS = select(schema.photo).where(schema.photo.c.id.in_(bindparam("photo_ids", expanding=True)))
 
 
 def find(connection: Connection, photo: str) -> Row[Any] | None:
@@ -80,8 +82,15 @@ def find(connection: Connection, photo: str) -> Row[Any] | None:
 def expected(connection: Connection, photo: str) -> Expected | None:
     """Return what is known of a photo whose bytes may arrive, None when nothing is."""
     row = find(connection, photo)
-    if row is None:
-        return None
+    return None if row is None else _expected(row)
+
+
+def expected_all(connection: Connection, photos: Sequence[str]) -> dict[str, Expected]:
+    """Return what is known of these photos, by id; an unknown one is left out."""
+    return {row.id: _expected(row) for row in connection.execute(_ROWS, {"photo_ids": photos})} if photos else {}
+
+
+def _expected(row: Row[Any]) -> Expected:
     manifest = None if row.manifest is None else Manifest.decode(row.manifest)
     good = row.state == State.STORED
     return Expected(
@@ -120,8 +129,41 @@ def receive(connection: Connection, received: Received) -> bool:
     Raises:
         ConflictError: the photo's id belongs to another camera, or other bytes are stored under it.
     """
-    row = find(connection, received.photo)
-    values = {
+    (result,) = receive_all(connection, [received])
+    if isinstance(result, ConflictError):
+        raise result
+    return result
+
+
+def receive_all(connection: Connection, batch: Sequence[Received]) -> list[bool | ConflictError]:
+    """`receive` a batch of different photos at the price of little more than one; a refusal is returned, not raised."""
+    known = {row.id: row for row in connection.execute(_ROWS, {"photo_ids": [received.photo for received in batch]})}
+    fresh = [received for received in batch if received.photo not in known]
+    if fresh:
+        connection.execute(_INSERT_RECEIVED, [_new_row(received) for received in fresh])
+        events.append_all(
+            connection,
+            Kind.PHOTO_STORED,
+            [(received.stored_ms, received.camera, received.photo) for received in fresh],
+        )
+    return [
+        True if received.photo not in known else _receive_again(connection, known[received.photo], received)
+        for received in batch
+    ]
+
+
+def _receive_again(connection: Connection, row: Row[Any], received: Received) -> bool | ConflictError:
+    if row.camera != received.camera:
+        return ConflictError(f"photo {received.photo} belongs to another camera")
+    if row.state == State.STORED:
+        if row.sha256 != received.sha256:
+            return ConflictError(f"photo {received.photo} is stored with other bytes")
+        return False
+    return _receive_known(connection, row, received)
+
+
+def _received_values(received: Received) -> dict[str, Any]:
+    return {
         "state": State.STORED,
         "bytes": received.bytes,
         "sha256": received.sha256,
@@ -131,16 +173,6 @@ def receive(connection: Connection, received: Received) -> bool:
         "received_ms": received.received_ms,
         "stored_ms": received.stored_ms,
     }
-    if row is None:
-        _insert_received(connection, received, values)
-        return True
-    if row.camera != received.camera:
-        raise ConflictError(f"photo {received.photo} belongs to another camera")
-    if row.state == State.STORED:
-        if row.sha256 != received.sha256:
-            raise ConflictError(f"photo {received.photo} is stored with other bytes")
-        return False
-    return _receive_known(connection, row, received, values)
 
 
 def mark_missing(connection: Connection, *, announced_before_ms: int, now_ms: int) -> list[tuple[str, str]]:
@@ -194,10 +226,13 @@ def delete(connection: Connection, *, photo: str, now_ms: int) -> bool:
 
 
 def same_foreign(connection: Connection, *, camera: str, name: str, sha256: str, since_ms: int) -> str | None:
-    """Return the photo that a foreign camera stored under this name with these bytes since then."""
+    """Return the photo that a foreign camera stored under this name with these bytes since then.
+
+    A photo without a name counts too: its server died before the row was written, and the name was lost with it.
+    """
     query = select(schema.photo.c.id).where(
         schema.photo.c.camera == camera,
-        schema.photo.c.name == name,
+        (schema.photo.c.name == name) | schema.photo.c.name.is_(None),
         schema.photo.c.sha256 == sha256,
         schema.photo.c.created_at_ms >= since_ms,
     )
@@ -222,8 +257,8 @@ def _insert_announced(connection: Connection, camera: str, manifest: Manifest, n
     events.append(connection, Kind.PHOTO_ANNOUNCED, at_ms=now_ms, camera=camera, photo=manifest.photo)
 
 
-def _insert_received(connection: Connection, received: Received, values: dict[str, Any]) -> None:
-    row = {
+def _new_row(received: Received) -> dict[str, Any]:
+    return {
         "id": received.photo,
         "camera": received.camera,
         "origin": received.origin,
@@ -232,23 +267,22 @@ def _insert_received(connection: Connection, received: Received, values: dict[st
         "created_at_ms": received.stored_ms,
         "sort_at_ms": received.received_ms,
         "resends": 0,
-        **values,
+        **_received_values(received),
     }
-    connection.execute(_INSERT_RECEIVED, row)
-    _stored_event(connection, Kind.PHOTO_STORED, received)
 
 
-def _receive_known(connection: Connection, row: Row[Any], received: Received, values: dict[str, Any]) -> bool:
+def _receive_known(connection: Connection, row: Row[Any], received: Received) -> bool | ConflictError:
     manifest = None if row.manifest is None else Manifest.decode(row.manifest)
     matches = manifest is None or (manifest.sha256, manifest.bytes) == (received.sha256, received.bytes)
     if row.state == State.SUSPECT and not matches:
         return False  # the same doubtful bytes again, or others that don't match either
     if not matches:
-        raise ConflictError(f"photo {received.photo}: the bytes are not those of its manifest")
-    _set(connection, received.photo, values)
+        return ConflictError(f"photo {received.photo}: the bytes are not those of its manifest")
+    _set(connection, received.photo, _received_values(received))
     if row.deleted_at_ms is not None:
         return False  # handed over, and hidden all the same
-    _stored_event(connection, Kind.PHOTO_MENDED if row.state == State.SUSPECT else Kind.PHOTO_STORED, received)
+    kind = Kind.PHOTO_MENDED if row.state == State.SUSPECT else Kind.PHOTO_STORED
+    events.append(connection, kind, at_ms=received.stored_ms, camera=received.camera, photo=received.photo)
     return True
 
 
@@ -303,10 +337,6 @@ def _same(old: Manifest, new: Manifest) -> bool:
     """Whether a repeated manifest tells nothing new: its age grows, and a clock may be known by now."""
     learned = old.taken_at_ms is None and old.age_ms is None and (new.taken_at_ms or new.age_ms) is not None
     return not learned and (old.sha256, old.bytes, old.seq) == (new.sha256, new.bytes, new.seq)
-
-
-def _stored_event(connection: Connection, kind: Kind, received: Received) -> None:
-    events.append(connection, kind, at_ms=received.stored_ms, camera=received.camera, photo=received.photo)
 
 
 def _set(connection: Connection, photo: str, values: dict[str, Any]) -> None:
