@@ -113,7 +113,11 @@ def sqlite_url(path: Path) -> str:
 
 def _make_parent(url: URL) -> None:
     if url.database and url.database != ":memory:":
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(url.database).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreUnavailableError(f"can't make the data folder {folder}: {error.strerror}") from error
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:

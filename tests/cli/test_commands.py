@@ -1,0 +1,132 @@
+"""The `aperture` command as a user types it: each test runs the real program."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRUBBED = {name: value for name, value in os.environ.items() if not name.startswith("APERTURE_")}
+
+
+@pytest.fixture
+def aperture(tmp_path: Path):
+    def run(*arguments: str, status: int = 0, **environment: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "cli.main", *arguments],
+            cwd=tmp_path,
+            env={**SCRUBBED, **environment},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == status, done.stderr
+        return done.stdout if status == 0 else done.stderr
+
+    return run
+
+
+def test_camera_add_prints_what_a_camera_needs_and_the_token_only_then(aperture):
+    added = json.loads(aperture("camera", "add", "front", "--json"))
+    assert set(added) == {"camera", "token", "mqtt", "ftp"}
+    assert added["mqtt"]["port"] == 1883
+    assert added["ftp"]["username"] == "front"
+    assert added["token"] not in aperture("camera", "show", "front", "--json")
+    assert added["token"] not in aperture("camera", "list")
+
+
+def test_a_camera_that_only_speaks_ftp_gets_no_mqtt(aperture):
+    assert "mqtt" not in json.loads(aperture("camera", "add", "porch", "--ftp-only", "--json"))
+
+
+def test_the_same_camera_twice_is_refused_in_words(aperture):
+    aperture("camera", "add", "front")
+    assert "already" in aperture("camera", "add", "front", status=1)
+
+
+@pytest.mark.parametrize("name", ["server", "Front", "a/b", "x" * 33, "é"])
+def test_a_name_that_can_be_no_topic_is_refused(aperture, name):
+    assert "name" in aperture("camera", "add", name, status=1)
+
+
+def test_rotate_voids_the_old_token_and_revoke_all(aperture):
+    first = json.loads(aperture("camera", "add", "front", "--json"))["token"]
+    second = json.loads(aperture("camera", "rotate", "front", "--json"))["token"]
+    assert first != second
+    aperture("camera", "revoke", "front")
+    assert json.loads(aperture("camera", "list", "--json")) == []
+    assert "no camera" in aperture("camera", "show", "front", status=1)
+
+
+def test_a_revoked_camera_can_come_back_with_a_new_token(aperture):
+    first = json.loads(aperture("camera", "add", "front", "--json"))["token"]
+    aperture("camera", "revoke", "front")
+    assert json.loads(aperture("camera", "add", "front", "--json"))["token"] != first
+
+
+def test_tokens_and_accounts(aperture):
+    token = json.loads(aperture("token", "create", "phone", "--role", "operator", "--json"))
+    assert len(token["token"]) == 26
+    assert json.loads(aperture("token", "list", "--json"))[0]["name"] == "phone"
+    aperture("token", "revoke", "phone")
+    assert json.loads(aperture("token", "list", "--json")) == []
+    account = json.loads(aperture("account", "add", "hass", "--role", "operator", "--json"))
+    assert account["role"] == "operator"
+    aperture("account", "revoke", "hass")
+    assert "no account" in aperture("account", "revoke", "hass", status=1)
+
+
+def test_an_account_command_never_touches_a_camera(aperture):
+    aperture("camera", "add", "front")
+    assert "no account" in aperture("account", "revoke", "front", status=1)
+    assert len(json.loads(aperture("camera", "list", "--json"))) == 1
+
+
+def test_a_wrong_command_is_usage(aperture):
+    aperture("camera", "ad", "front", status=2)
+
+
+def test_a_typo_in_a_setting_is_told_with_the_right_name(aperture):
+    assert "APERTURE_FTP__PORT" in aperture("config", "show", status=2, APERTURE_FTP_PORT="21")
+
+
+def test_a_wrong_setting_is_named(aperture):
+    assert "ftp.passive_ports" in aperture("config", "show", status=2, APERTURE_FTP__PASSIVE_PORTS="low-high")
+
+
+def test_a_broken_settings_file_is_told(aperture, tmp_path):
+    (tmp_path / "aperture.toml").write_text("[ftp\n")
+    assert "settings" in aperture("config", "show", status=2)
+
+
+def test_the_environment_wins_over_the_file(aperture, tmp_path):
+    (tmp_path / "aperture.toml").write_text("[ftp]\nport = 1\nidle_s = 7\n")
+    shown = {
+        row["setting"]: row["value"] for row in json.loads(aperture("config", "show", "--json", APERTURE_FTP__PORT="2"))
+    }
+    assert (shown["ftp.port"], shown["ftp.idle_s"]) == ("2", "7")
+
+
+def test_config_show_hides_secrets(aperture):
+    shown = aperture("config", "show", APERTURE_DISCORD__WEBHOOK_URL="https://discord.com/api/webhooks/1/hush")
+    assert "hush" not in shown
+
+
+def test_doctor_says_what_to_do_first(aperture):
+    findings = {finding["check"]: finding for finding in json.loads(aperture("doctor", "--json"))}
+    assert findings["services"]["todo"] == "aperture up"
+    assert findings["cameras"]["todo"] == "aperture camera add NAME"
+    assert findings["database"]["verdict"] == "ok"
+
+
+def test_doctor_fails_when_the_data_folder_is_no_folder(aperture, tmp_path):
+    (tmp_path / "data").write_text("not a folder")
+    aperture("doctor", status=1)
+
+
+def test_a_command_on_an_unusable_folder_is_an_error_in_words(aperture, tmp_path):
+    (tmp_path / "data").write_text("not a folder")
+    assert "Traceback" not in aperture("camera", "list", status=1)

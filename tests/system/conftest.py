@@ -1,0 +1,219 @@
+"""The whole thing as its owner runs it: real processes, real signals, on loopback and free ports."""
+
+import asyncio
+import ftplib
+import hashlib
+import io
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+from PIL import Image
+
+from aperture.contract.ids import new_photo_id
+from simulator.discord.stand_in import DiscordStandIn
+
+SCRUBBED = {name: value for name, value in os.environ.items() if not name.startswith("APERTURE_")}
+READY_S = 30.0
+
+
+def until(condition: Callable[[], Any], what: str, timeout_s: float = READY_S) -> Any:
+    """Return what `condition` gives once that is true; fail after the time."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        with suppress(ConnectionError, httpx.TransportError, ftplib.Error, EOFError):
+            result = condition()
+            if result:
+                return result
+        time.sleep(0.02)
+    raise AssertionError(f"{what}: not within {timeout_s} s")
+
+
+@dataclass
+class Aperture:
+    """One `aperture …` process and what it says of itself."""
+
+    folder: Path
+    command: str = "up"
+    environment: dict[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def data_dir(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def output(self) -> str:
+        return (self.folder / f"{self.command}.out").read_text()
+
+    @property
+    def run(self) -> dict[str, Any]:
+        return json.loads((self.data_dir / "run.json").read_text())
+
+    def start(self) -> None:
+        ports = {
+            f"APERTURE_{part}__{what}": value
+            for part in ("MQTT", "FTP", "API")
+            for what, value in (("HOST", "127.0.0.1"), ("PORT", "0"))
+        }
+        with (self.folder / f"{self.command}.out").open("ab") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "cli.main", *self.command.split()],
+                cwd=self.folder,
+                env={**SCRUBBED, "APERTURE_DATA_DIR": str(self.data_dir), **ports, **self.environment},
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+            )
+        if self.command in {"up", "demo"}:
+            until(self.is_ready, f"aperture {self.command} is ready; it said:\n{self.output}")
+
+    def is_ready(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.output
+        return (self.data_dir / "run.json").exists() and self.run["pid"] == self.process.pid
+
+    def children(self) -> list[psutil.Process]:
+        assert self.process is not None
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def kill(self) -> None:
+        """Cut its power."""
+        assert self.process is not None
+        orphans = self.children()
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+        _, alive = psutil.wait_procs(orphans, timeout=10)
+        assert alive == [], "a killed server leaves nothing behind"
+
+    def stop(self) -> int:
+        """End it as its owner does."""
+        if self.process is None:
+            return 0
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        try:
+            return self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"it did not end:\n{self.output}") from None
+
+    def cli(self, *arguments: str) -> Any:
+        done = subprocess.run(
+            [sys.executable, "-m", "cli.main", "--data-dir", str(self.data_dir), *arguments, "--json"],
+            cwd=self.folder,
+            env=SCRUBBED,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def http(self, role: str = "operator") -> httpx.Client:
+        token = self.cli("token", "create", f"test-{new_photo_id()}", "--role", role)["token"]
+        return httpx.Client(base_url=self.run["api"]["url"], headers={"Authorization": f"Bearer {token}"}, timeout=30)
+
+    def ftp(self, camera: dict[str, Any]) -> ftplib.FTP:
+        """Log in, as soon as the running server has taken the account in."""
+
+        def login() -> ftplib.FTP:
+            ftp = ftplib.FTP()
+            try:
+                ftp.connect("127.0.0.1", self.run["ftp"]["port"], timeout=20)
+                ftp.login(camera["camera"], camera["token"])
+            except (ftplib.Error, OSError, EOFError):
+                ftp.close()
+                raise
+            return ftp
+
+        return until(login, "the camera logs in by FTP")
+
+
+@pytest.fixture
+def aperture(tmp_path: Path):
+    """Return a function that makes an `aperture` process; all are ended afterwards."""
+    made: list[Aperture] = []
+
+    def make(command: str = "up", folder: Path = tmp_path, **environment: str) -> Aperture:
+        one = Aperture(folder, command, environment)
+        made.append(one)
+        return one
+
+    yield make
+    for one in reversed(made):
+        one.stop()
+
+
+@pytest.fixture
+def discord():
+    """The Discord stand-in, on an event loop of its own thread, so that tests may block."""
+    import threading
+
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    stand_in = asyncio.run_coroutine_threadsafe(_enter(), loop).result(10)
+    yield stand_in
+    asyncio.run_coroutine_threadsafe(stand_in.__aexit__(None, None, None), loop).result(10)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+    loop.close()
+
+
+async def _enter() -> DiscordStandIn:
+    return await DiscordStandIn().__aenter__()
+
+
+@pytest.fixture
+def webhook(discord: DiscordStandIn) -> dict[str, str]:
+    """The settings that post to the stand-in."""
+    return {
+        "APERTURE_DISCORD__WEBHOOK_URL": discord.webhook_url(),
+        "APERTURE_DISCORD__API_BASE": discord.api_base,
+    }
+
+
+@pytest.fixture
+def jpeg():
+    """Return a function that draws a new JPEG each time."""
+
+    def draw() -> bytes:
+        file = io.BytesIO()
+        Image.frombytes("RGB", (64, 48), random.randbytes(64 * 48 * 3)).save(file, "JPEG")
+        return file.getvalue()
+
+    return draw
+
+
+def upload(ftp: ftplib.FTP, data: bytes, photo: str | None = None) -> str:
+    """Upload as the firmware does, and return the photo's id."""
+    photo = photo or new_photo_id()
+    ftp.sendcmd(f"SITE SHA256 {hashlib.sha256(data).hexdigest()}")
+    ftp.sendcmd(f"ALLO {len(data)}")
+    assert ftp.storbinary(f"STOR {photo}.jpg", io.BytesIO(data)).startswith("226")
+    return photo
+
+
+@pytest.fixture(name="upload")
+def _upload():
+    return upload
+
+
+@pytest.fixture(name="until")
+def _until():
+    return until
