@@ -19,7 +19,8 @@ from broker.mqtt.errors import FolderBusyError
 
 log = structlog.get_logger(__name__)
 
-_WAIT_S: Final = 8.0
+_WAIT_S: Final = 8.0  # for a broker whose supervisor is gone
+_BUSY_S: Final = 1.5  # for a supervisor that is just leaving
 _GRACE_S: Final = 3.0  # what an orphan gets to end by itself: it has had its SIGTERM when its parent died
 _POLL_S: Final = 0.02
 
@@ -68,12 +69,13 @@ class Claim:
         while not self._try():
             waited = time.monotonic() - began
             supervisor, child = self._holders()
-            if waited > _WAIT_S:
+            orphaned = not _alive(supervisor)
+            if waited > (_WAIT_S if orphaned else _BUSY_S):
                 raise FolderBusyError(
                     f"a broker of another Aperture Archive (process {supervisor or child or 'unknown'}) runs on the "
                     f"data folder {self._data_dir}: stop that one, or take another folder (APERTURE_DATA_DIR)"
                 )
-            if waited > _GRACE_S and child and not _alive(supervisor):
+            if orphaned and child and waited > _GRACE_S:
                 self._end_orphan(child)
             await asyncio.sleep(_POLL_S)
 

@@ -25,7 +25,7 @@ MAX_CONNECTIONS: Final = 2048
 
 _DATABASE: Final = "mosquitto.db"
 _CANT_READ_IT: Final = "Couldn't open database"  # what it ends with, whatever is wrong with the file
-_ALARMING = re.compile(r"^(error|warning)\b|unable|invalid", re.IGNORECASE)
+_ALARMING = re.compile(r"^(\d+: )?(error|warning)\b", re.IGNORECASE)  # before its settings are read, it adds the time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

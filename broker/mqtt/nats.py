@@ -66,12 +66,12 @@ def _conf(address: Address, users: list[dict[str, Any]]) -> dict[str, Any]:
         "listen": "127.0.0.1:-1",
         "mqtt": {"host": address.host, "port": address.port, "max_ack_pending": 100},
         "jetstream": {
-            "store_dir": "jetstream",
+            "store_dir": ".",  # it makes a folder `jetstream` there
             "max_memory_store": 16 * _MIB,
             "max_file_store": 1024 * _MIB,
             "sync_interval": "5s",  # kill -9 loses nothing; a power cut, what was said in these
         },
-        "max_payload": _MIB // 4,  # as in mosquitto.conf
+        "max_payload": 270_336,  # as in mosquitto.conf
         "max_connections": 2048,
         "max_pending": 8 * _MIB,  # of one slow reader
         "write_deadline": "10s",

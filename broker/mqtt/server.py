@@ -27,6 +27,9 @@ _EXTERNAL_S: Final = 10.0
 class MqttBroker:
     """An async context manager: once entered, the broker accepts connections.
 
+    Enter it in a thread that stays: Linux ends the broker with the thread that started it, for that is how kill -9 of
+    us ends it, too.
+
     Attributes:
         kind: which broker: mosquitto, nats or external; `auto` is decided when it is made.
         host: the address at which a program on this machine reaches it.

@@ -133,7 +133,7 @@ class House:
 
     async def admitted(self, name: str) -> None:
         """Return once the account can connect."""
-        await eventually(lambda: _not(self.refused(name)))
+        await eventually(lambda: _not(self.refused(name, timeout=1)))
 
     @asynccontextmanager
     async def listening(self, client: aiomqtt.Client, *filters: str, qos: int = 1) -> AsyncGenerator[Ear]:

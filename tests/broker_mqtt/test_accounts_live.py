@@ -30,7 +30,7 @@ async def test_refresh_tells_at_once(house: Any) -> None:
 
 
 async def test_a_revoked_account_is_cut_off_and_stays_out(house: Any) -> None:
-    """The live connection is closed, its last will is told, the others stay, and the name is refused."""
+    """The live connection is closed, the others stay, and the name is refused."""
     async with (
         house.listening(house.client("shed"), "aperture/shed/ack") as shed,
         house.listening(house.client("porch"), "aperture/porch/ack") as porch,
@@ -52,7 +52,7 @@ async def test_a_rotated_account_is_cut_off_until_it_has_the_new_secret(house: A
     await house.admitted("porch")
 
 
-async def test_a_hundred_changes_at_once_all_arrive(house: Any) -> None:
+async def test_changes_made_at_once_all_arrive(house: Any) -> None:
     """Changes that come while a reload is under way are not lost."""
     names = [f"camera-{number}" for number in range(20)]
 
