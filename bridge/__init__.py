@@ -1,0 +1,1 @@
+"""Links MQTT events and FTP completions, and posts photos to Discord. Read `discord` for the client side."""
