@@ -1,0 +1,139 @@
+"""Runs the application with uvicorn in the event loop that is there, until it is cancelled.
+
+uvicorn would take the process's signals, write logs of its own, and wait for live streams for ever: not here. The
+socket is ours too, so that port 0 is known, and a neighbour who connects and says nothing takes nobody's place.
+"""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Generator
+from typing import Any
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from api.problems import ApiError
+from api.services import Services
+
+log = structlog.get_logger(__name__)
+
+GRACE_S = 3
+KEEP_ALIVE_S = 15
+REQUEST_S = 20
+"""How long a new connection may take to send the head of its first request."""
+MOST_CONNECTIONS = 256
+
+_STUCK_MS = 30_000
+_BACKLOG = 512
+
+
+class ListenError(ApiError):
+    """The address can't be listened on; the message says why and what to do."""
+
+
+async def serve(app: FastAPI, *, host: str, port: int, on_listening: Callable[[int], None] | None = None) -> None:
+    """Serve until cancelled; then stop listening, end live streams, finish what runs, in a few seconds at most.
+
+    Args:
+        app: what `create_app` made.
+        host: the address to listen on.
+        port: the port; 0 takes any free one.
+        on_listening: told the port, once requests are answered.
+
+    Raises:
+        ListenError: the address can't be listened on.
+    """
+    listening = _listen(host, port)
+    server = _Server(
+        uvicorn.Config(
+            app,
+            http=_Protocol,
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=GRACE_S,
+        )
+    )
+    running = asyncio.create_task(server.serve(sockets=[listening]), name="api-server")
+    try:
+        await _started(server, running)
+        if on_listening is not None:
+            on_listening(listening.getsockname()[1])
+        await asyncio.shield(running)
+    finally:
+        await _stop(app, server, running)
+        listening.close()
+
+
+async def _started(server: uvicorn.Server, running: asyncio.Task[None]) -> None:
+    while not server.started:
+        if running.done():
+            running.result()
+            raise ApiError("the HTTP server did not start")
+        await asyncio.sleep(0.005)
+
+
+async def _stop(app: FastAPI, server: uvicorn.Server, running: asyncio.Task[None]) -> None:
+    services: Services = app.state.services
+    services.feed.close()
+    server.should_exit = True
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.wait({running}, timeout=2 * GRACE_S)
+    if not running.done():
+        log.warning("HTTP server did not stop in time")
+        running.cancel()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = found[0]
+        listening = socket.create_server((str(address[0]), int(address[1])), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise ListenError(
+            f"can't listen for HTTP on {host} port {port}: {error.strerror}: "
+            "end what listens there, or set APERTURE_API__HOST and APERTURE_API__PORT"
+        ) from error
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # inherited by each connection: who takes nothing is cut off
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STUCK_MS)
+    listening.setblocking(False)
+    return listening
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, without its signal handlers: the process's signals belong to who runs us."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's connection, with a deadline for its first request and a limit to how many there are."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > MOST_CONNECTIONS:
+            transport.abort()
+            return
+        self._late: Any = self.loop.call_later(REQUEST_S, self._give_up)
+
+    def on_headers_complete(self) -> None:
+        self._late.cancel()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        if hasattr(self, "_late"):
+            self._late.cancel()
+
+    def _give_up(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.close()
