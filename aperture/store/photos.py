@@ -225,6 +225,13 @@ def delete(connection: Connection, *, photo: str, now_ms: int) -> bool:
     return True
 
 
+def deleted(connection: Connection) -> list[tuple[str, str]]:
+    """Return (camera, photo) of all that were deleted."""
+    photo = schema.photo.c
+    rows = connection.execute(select(photo.camera, photo.id).where(photo.deleted_at_ms.is_not(None)))
+    return [(camera, identity) for camera, identity in rows]
+
+
 def same_foreign(connection: Connection, *, camera: str, name: str, sha256: str, since_ms: int) -> str | None:
     """Return the photo that a foreign camera stored under this name with these bytes since then.
 
