@@ -26,7 +26,7 @@ _WORDS_OF_FRAME = 3
 
 
 class Bench:
-    """Serves one camera. `on_event` gets each event's words; frames are kept in `taken`, the last `keep` of them."""
+    """Serves one camera. Frames are kept in `taken`, the last `keep` of them."""
 
     def __init__(
         self,
@@ -34,17 +34,18 @@ class Bench:
         scene: Scene,
         taken: Path,
         oled_png: Path | None,
-        on_event: Callable[[list[str]], None],
         keep: int = 64,
     ) -> None:
         self._scene, self._taken, self._oled_png = scene, taken, oled_png
-        self._on_event = on_event
         self._kept: deque[Path] = deque(sorted(taken.glob("*.jpg")))
         self._keep = keep
         self._number = int(self._kept[-1].stem) if self._kept else 0
         self._writers: set[asyncio.StreamWriter] = set()
         self._events: asyncio.StreamWriter | None = None
         self._connected = asyncio.Event()
+        self._pixels = b""
+        self._to_draw = asyncio.Event()
+        self._drawer: asyncio.Task[None] | None = None
         self._answers: dict[str, Callable[[list[str], bytes], Awaitable[bytes]]] = {
             "frame": self._frame,
             "oled": self._oled,
@@ -56,11 +57,17 @@ class Bench:
         self._folder = Path(tempfile.mkdtemp(prefix="aa-"))
         self.path = self._folder / "bench"
         self._server = await asyncio.start_unix_server(self._serve, self.path)
+        if self._oled_png is not None:
+            self._drawer = asyncio.create_task(self._draw(self._oled_png), name="oled")
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Close it; the camera takes that as a reason to end."""
         self._server.close()
+        if self._drawer is not None:
+            self._drawer.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._drawer
         for writer in list(self._writers):
             writer.close()
         await self._server.wait_closed()
@@ -101,8 +108,7 @@ class Bench:
         self._events = writer
         self._connected.set()
         try:
-            while line := await reader.readline():
-                self._on_event(line.decode().split())
+            await reader.read()  # it says nothing; its end is its power going off
         finally:
             if self._events is writer:
                 self._events = None
@@ -122,9 +128,15 @@ class Bench:
         return frame
 
     async def _oled(self, _: list[str], pixels: bytes) -> bytes:
-        if self._oled_png is not None:
-            await asyncio.to_thread(save_oled, pixels, self._oled_png)
+        self._pixels = pixels
+        self._to_draw.set()
         return b""
+
+    async def _draw(self, path: Path) -> None:
+        while True:
+            await self._to_draw.wait()
+            self._to_draw.clear()
+            await asyncio.to_thread(save_oled, self._pixels, path)
 
 
 def save_oled(pixels: bytes, path: Path) -> None:

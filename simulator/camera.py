@@ -25,7 +25,7 @@ FIRMWARE: Final = _HERE.parent / "firmware"
 HARDWARE: Final = _HERE / "hardware"
 
 _DEEP_SLEEP, _RESET = 75, 76  # exit codes, see hardware/bench.py
-_HEAP: Final = "heapsize=256wK"  # 2 MiB here; words are twice an ESP32's
+_HEAP: Final = "heapsize=8M"  # the PSRAM of a camera board
 _STOP_S: Final = 3.0
 _MOST_PAUSE_S: Final = 30.0
 _HEALTHY_S: Final = 30.0
@@ -76,7 +76,6 @@ class VirtualCamera:
         self._frames, self._oled_png = frames, oled_png
         self._cache = cache or default_cache()
         self._log = log.bind(camera=name)
-        self._sleep_ms = 0
         self._woken = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._supervisor: asyncio.Task[None] | None = None
@@ -100,7 +99,7 @@ class VirtualCamera:
         await asyncio.to_thread(self._flash)
         scene = FolderScene(self._frames) if self._frames else DrawnScene(self.name)
         self._bench = await self._open.enter_async_context(
-            Bench(scene=scene, taken=self.taken, oled_png=self._oled_png, on_event=self._on_event)
+            Bench(scene=scene, taken=self.taken, oled_png=self._oled_png)
         )
         await self.power_on()
         return self
@@ -161,10 +160,6 @@ class VirtualCamera:
         self._supervisor = None
         self.power = Power.OFF
 
-    def _on_event(self, words: list[str]) -> None:
-        if words[0] == "deepsleep":
-            self._sleep_ms = int(words[1])
-
     async def _supervise(self) -> None:
         """Run it, again and again, as the chip's resets would."""
         cause, reason, pause_s = "power_on", "", 1.0
@@ -184,8 +179,9 @@ class VirtualCamera:
     async def _sleep(self) -> str:
         """Wait for what ends its deep sleep, and return it."""
         self.power = Power.ASLEEP
+        sleep_ms = int((self.folder / "state" / "sleep.json").read_text())
         try:
-            async with asyncio.timeout(self._sleep_ms / 1000 if self._sleep_ms else None):
+            async with asyncio.timeout(sleep_ms / 1000 if sleep_ms else None):
                 await self._woken.wait()
         except TimeoutError:
             return "timer"

@@ -6,8 +6,10 @@ import time
 from aa import log
 from aa.messages import BadMessage, decode_ack, encode_manifest
 from aa.mqtt import UP
+from aa.queue import MediumError
 
 _REPEAT_MS = 15_000
+_MOST_REPEAT_MS = 600_000
 _AT_ONCE = 8
 _PAUSE_MS = 50
 
@@ -28,6 +30,7 @@ class Announcer:
         """A new connection: what the last one carried may be lost."""
         for entry in self._queue:
             entry.said_ticks = None
+            entry.said_times = 0
         self.wake()
 
     def say(self, entry, facts):
@@ -35,16 +38,23 @@ class Announcer:
         if not self._mqtt.publish("shutter", encode_manifest(facts, self._clock.when(facts))):
             return False
         entry.said_ticks = time.ticks_ms()
+        entry.said_times += 1
         return True
+
+    def _say_again(self, entry):
+        try:
+            self.say(entry, self._queue.facts(entry))
+        except MediumError as cause:
+            log.warning("photo can't be announced", photo=entry.photo, why=log.words(cause))
+            entry.said_ticks = time.ticks_ms()
+            entry.said_times += 1
 
     async def run(self):
         """Work for ever: newest first, a few at a time."""
         while True:
             due = self._due()
             for entry in due[:_AT_ONCE]:
-                if not self.say(entry, self._queue.facts(entry)):
-                    due = []
-                    break
+                self._say_again(entry)
             if len(due) > _AT_ONCE:
                 await asyncio.sleep_ms(_PAUSE_MS)
                 continue
@@ -58,14 +68,15 @@ class Announcer:
         if self._mqtt.state != UP:
             return []
         now = time.ticks_ms()
-        due = [
-            entry
-            for entry in self._queue
-            if not entry.announced
-            and (entry.said_ticks is None or time.ticks_diff(now, entry.said_ticks) >= _REPEAT_MS)
-        ]
+        due = [entry for entry in self._queue if not entry.announced and self._is_due(entry, now)]
         due.reverse()
         return due
+
+    def _is_due(self, entry, now):
+        if entry.said_ticks is None:
+            return True
+        pause_ms = min(_REPEAT_MS << min(entry.said_times - 1, 10), _MOST_REPEAT_MS)
+        return time.ticks_diff(now, entry.said_ticks) >= pause_ms
 
     def take_ack(self, body):
         """Read an acknowledgement from the server."""

@@ -10,7 +10,7 @@ import time
 
 import machine
 
-from aa import VERSION, board, log
+from aa import VERSION, board, log, rescue
 from aa.announcer import Announcer
 from aa.capture import NoFrame, Sensor
 from aa.clock import Clock
@@ -29,6 +29,7 @@ from aa.wifi import Wifi
 
 _RESTART_MS = 1_000
 _STATUS_CHANGE_MS = 1_000
+_REDRAW_MS = 100
 
 
 class App:
@@ -47,6 +48,7 @@ class App:
         self.display = Display(profile["oled"])
         self.sensor = Sensor(profile["camera"], self.settings)
         self.folder = self.board.mount_card()
+        rescue.move_photos(board.FLASH_FOLDER, self.folder)
         self.queue = Queue(self.folder)
         self.journal = Journal(folder + "/commands.json")
         self._connect_parts()
@@ -59,10 +61,11 @@ class App:
         self.uploader = Uploader(self.secrets, self.queue, self._on_delivered)
         self.commands = Commands(self)
         self._news = asyncio.Event()
-        self._said_ticks = None
+        self._redraw = asyncio.Event()
         self._last = ""
         for part in (self.wifi, self.mqtt, self.uploader):
             part.changed = self._changed
+        self.wifi.lost = self._on_wifi_lost
 
     async def run(self):
         """Run for ever, or until the camera sleeps or reboots."""
@@ -76,6 +79,7 @@ class App:
             ("ftp", lambda: self.uploader.run(self.wifi)),
             ("announcer", self.announcer.run),
             ("commands", self.commands.run),
+            ("display", self._show_for_ever),
             ("status", self._status_for_ever),
             ("sleeper", self.sleeper.run),
         )
@@ -96,12 +100,16 @@ class App:
             await asyncio.sleep_ms(_RESTART_MS)
 
     async def _shoot_for_ever(self):
+        try:
+            self.sensor.open()
+        except NoFrame as cause:
+            log.error("no camera", cause)  # each press tries again
         while True:
             press = await self.shutter.wait()
             self.sleeper.activity(by_owner=press.command is None)
             try:
                 await self._shoot(press)
-            except (NoFrame, StorageFull, OSError) as cause:
+            except Exception as cause:  # whatever it was, the next press is to find a camera
                 log.error("no photo", cause, trigger=press.trigger)
                 self._last = "NO PHOTO: " + type(cause).__name__
                 if press.command:
@@ -153,12 +161,23 @@ class App:
         self.commands.say_owed()
         self.announcer.say_all_again()
 
+    def _on_wifi_lost(self):
+        self.mqtt.drop("wifi lost")
+        self.uploader.drop()
+
     def _changed(self):
         self._news.set()
+        self._redraw.set()
+
+    async def _show_for_ever(self):
+        while True:
+            self._show()
+            await asyncio.sleep_ms(_REDRAW_MS)
+            await self._redraw.wait()
+            self._redraw.clear()
 
     async def _status_for_ever(self):
         while True:
-            self._show()
             self._publish_status()
             await asyncio.sleep_ms(_STATUS_CHANGE_MS)  # news come in bursts
             try:

@@ -52,9 +52,7 @@ class Commands:
     def settle(self):
         """After a boot: say what became of commands that the reset cut off."""
         for record in self._app.journal.interrupted():
-            if record["do"] == "reboot":
-                self.finish(record["id"], True)
-            elif record["do"] == "shutter" and self._app.queue.find_command(record["id"]):
+            if record["do"] == "shutter" and self._app.queue.find_command(record["id"]):
                 self.finish(record["id"], True)
             else:
                 self.finish(record["id"], False, "interrupted", "a reset cut it off")

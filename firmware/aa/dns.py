@@ -4,19 +4,18 @@ import asyncio
 import os
 import socket
 
-_PORT = 53
 _TRIES = 3
-_server = None
+_server = None  # (address, port)
 
 
 class NameNotFound(OSError):
     """No address for a name."""
 
 
-def use_server(address):
-    """Ask this DNS server (the one that DHCP named) from now on."""
+def use_server(address, port=53):
+    """Ask this DNS server (the one that DHCP named) from now on; None for whatever the port does by itself."""
     global _server
-    _server = address
+    _server = (address, port) if address else None
 
 
 def is_address(host):
@@ -69,7 +68,7 @@ async def _ask(host, ident):
     stream = asyncio.StreamReader(sock)
     try:
         sock.setblocking(False)
-        sock.connect(socket.getaddrinfo(_server, _PORT)[0][-1])
+        sock.connect(socket.getaddrinfo(*_server)[0][-1])
         sock.send(query(ident, host))
         while True:
             found = answer(await stream.read(512), ident)

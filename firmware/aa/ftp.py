@@ -9,6 +9,7 @@ RFC 959, RFC 2428 (EPSV), RFC 3659 (SIZE, REST).
 import asyncio
 
 from aa.net import close_stream, open_stream
+from aa.queue import MediumError
 
 _REPLY_MS = 15_000
 _STORED_MS = 60_000  # the server syncs to its disk before it answers
@@ -90,7 +91,7 @@ class Ftp:
 
         Raises:
             FtpError: refused; the session is still good, unless it was 421.
-            FtpLost, OSError, asyncio.TimeoutError: the session is of no more use.
+            FtpLost, OSError, asyncio.TimeoutError, MediumError: the session is of no more use.
         """
         await self._send("SITE SHA256 " + digest, "ALLO {}".format(total), "EPSV")
         code, _ = await self._reply()
@@ -185,7 +186,10 @@ async def _copy(file, stream):
     buffer = bytearray(_CHUNK_BYTES)
     view = memoryview(buffer)
     while True:
-        count = file.readinto(buffer)
+        try:
+            count = file.readinto(buffer)
+        except OSError as cause:
+            raise MediumError(str(cause))
         if not count:
             return
         stream.write(view[:count])

@@ -26,4 +26,4 @@ def error(event, cause=None, **facts):
 
 def words(cause):
     """Return an exception as a few words for a log line or a reply."""
-    return "{}: {}".format(type(cause).__name__, cause)
+    return "{}: {}".format(type(cause).__name__, cause).rstrip(": ")

@@ -16,7 +16,7 @@ _CONNECT_MS = 10_000
 _PING_MS = 10_000
 _MOST_PACKET = 8192
 _MOST_OUTGOING = 32_768
-_STEADY_MS = 5_000
+_STEADY_MS = 3_000
 _REFUSED = {
     1: "protocol version refused",
     2: "client id refused",
@@ -43,6 +43,8 @@ class Mqtt:
         self._inbox = []
         self._answers = 0  # PINGRESPs so far
         self._to_send = asyncio.Event()
+        self._broken = asyncio.Event()
+        self._why = self._up_ticks = None
         self._stopping = False
         self.state = DOWN
         self.changed = lambda: None
@@ -50,6 +52,11 @@ class Mqtt:
     def _become(self, state):
         self.state = state
         self.changed()
+
+    def drop(self, why):
+        """Give this connection up, and make a new one."""
+        self._why = self._why or LinkLost(why)
+        self._broken.set()
 
     def publish(self, kind, body, retain=False):
         """Send a body on one of this camera's topics. Returns False when it can't leave now."""
@@ -65,15 +72,15 @@ class Mqtt:
         said = None
         while not self._stopping:
             await wifi.wait_up()
-            started = time.ticks_ms()
+            self._up_ticks = None
             try:
                 await self._session()
             except (OSError, EOFError, LinkLost, wire.BadPacket, asyncio.TimeoutError) as cause:
-                if said != log.words(cause):
+                if said != log.words(cause) and not self._stopping:
                     said = log.words(cause)
                     log.warning("mqtt down", why=said)
             self._become(DOWN)
-            if time.ticks_diff(time.ticks_ms(), started) > _STEADY_MS + _CONNECT_MS:
+            if self._up_ticks is not None and time.ticks_diff(time.ticks_ms(), self._up_ticks) > _STEADY_MS:
                 backoff.reset()
                 said = None
             await asyncio.sleep_ms(backoff.next_ms())
@@ -116,12 +123,12 @@ class Mqtt:
                 return
 
     async def _serve(self):
-        self._heard = self._spoke = time.ticks_ms()
+        self._heard = self._spoke = self._up_ticks = time.ticks_ms()
         self._become(UP)
         log.info("mqtt up", host=self._host)
-        self._broken = asyncio.Event()
         self._why = None
-        jobs = (self._read(), self._write(), self._watch(), self._welcome())
+        self._broken.clear()
+        jobs = (self._read(), self._write(), self._watch(), self._on_up())
         tasks = [asyncio.create_task(self._guard(job)) for job in jobs]
         try:
             await self._broken.wait()
@@ -136,11 +143,8 @@ class Mqtt:
         except asyncio.CancelledError:
             raise
         except Exception as cause:
-            self._why = cause
+            self._why = self._why or cause
             self._broken.set()
-
-    async def _welcome(self):
-        await self._on_up()
 
     async def _read(self):
         while True:

@@ -24,6 +24,10 @@ class StorageFull(Exception):
     """There is no room for another photo: it was not taken."""
 
 
+class MediumError(Exception):
+    """A photo's files can't be read: the card is damaged or gone."""
+
+
 class Entry:
     """One photo: what is known of it in RAM. `facts()` of the queue reads the rest."""
 
@@ -36,6 +40,7 @@ class Entry:
         self.again = False  # the server asked for the bytes once more
         self.taken_ticks = None
         self.said_ticks = None
+        self.said_times = 0
         self.refusals = 0
         self.not_before_ticks = None
 
@@ -164,15 +169,33 @@ class Queue:
             self._forget(self._sent.pop(0))
 
     def facts(self, entry):
-        """Return what the photo's marker says; if it can't be read, what the picture itself still tells."""
+        """Return what the photo's marker says; if it can't be read, what the picture itself still tells.
+
+        Raises:
+            MediumError: not even that.
+        """
         ending = _SENT if entry in self._sent else _WAITING
         facts = files.read_json(self.path(entry, ending), None)
         if isinstance(facts, dict) and facts.get("photo") == entry.photo and facts.get("bytes"):
             return facts
         log.error("marker unreadable", photo=entry.photo)
-        facts = self._measure(entry)
-        files.write_json(self.path(entry, ending), facts)
+        try:
+            facts = self._measure(entry)
+            files.write_json(self.path(entry, ending), facts)
+        except OSError as cause:
+            raise MediumError(log.words(cause))
         return facts
+
+    def open(self, entry):
+        """Return the picture as an open file.
+
+        Raises:
+            MediumError: it can't be read.
+        """
+        try:
+            return open(self.path(entry), "rb")
+        except OSError as cause:
+            raise MediumError(log.words(cause))
 
     def _measure(self, entry):
         digest = sha256()
@@ -234,4 +257,3 @@ class Queue:
     def photos(self):
         """Return the ids of all photos that are still here, oldest first."""
         return [entry.photo for entry in sorted(self._waiting + self._sent, key=lambda one: one.seq)]
-

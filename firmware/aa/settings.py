@@ -2,7 +2,22 @@
 
 from aa import files
 
-FRAME_SIZES = ("QVGA", "CIF", "HVGA", "VGA", "SVGA", "XGA", "HD", "SXGA", "UXGA", "FHD", "QXGA", "QHD", "WQXGA", "QSXGA")
+FRAME_SIZES = (
+    "QVGA",
+    "CIF",
+    "HVGA",
+    "VGA",
+    "SVGA",
+    "XGA",
+    "HD",
+    "SXGA",
+    "UXGA",
+    "FHD",
+    "QXGA",
+    "QHD",
+    "WQXGA",
+    "QSXGA",
+)
 _RANGES = {
     "quality": (5, 100),
     "idle_timeout_ms": (0, 7 * 86_400_000),

@@ -1,7 +1,7 @@
 """Going to sleep without leaving anything behind: a handshake with the server, and no surprise for anyone.
 
 The queue is emptied within a deadline; `intent` asks for leave, so that the server can hand over what waits for this
-camera; with its `sleep_ok`, or without an answer in time, `going` and presence `asleep` are said, and the camera is off.
+camera; with its `sleep_ok`, or without an answer in time, `going` and presence `asleep` are said. Then it is off.
 """
 
 import asyncio

@@ -10,6 +10,7 @@ import time
 from aa import log
 from aa.backoff import Backoff
 from aa.ftp import Ftp, FtpError, FtpLost
+from aa.queue import MediumError
 
 DOWN, CONNECTING, IDLE, SENDING, REFUSED = "down", "connecting", "up", "sending", "refused"
 _LIVE_MS = 60_000
@@ -26,8 +27,14 @@ class Uploader:
         self._ftp = Ftp(there["host"], there["port"], secrets["camera"], secrets["token"])
         self._queue = queue
         self._on_delivered = on_delivered
+        self._stale = False
         self.state = DOWN
         self.changed = lambda: None
+
+    def drop(self):
+        """The network was gone: don't trust the session."""
+        self._stale = True
+        self._queue.changed.set()
 
     def _become(self, state):
         self.state = state
@@ -42,6 +49,7 @@ class Uploader:
             try:
                 self._become(CONNECTING)
                 await self._ftp.open()
+                self._stale = False
                 log.info("ftp up")
                 said = None
                 await self._work(backoff)
@@ -60,7 +68,7 @@ class Uploader:
 
     async def _work(self, backoff):
         """Hand over what waits, then keep the session alive until more comes."""
-        while True:
+        while not self._stale:
             entry = self._next()
             if entry is None:
                 self._become(IDLE)
@@ -72,6 +80,7 @@ class Uploader:
             self._become(SENDING)
             await self._hand_over(entry)
             backoff.reset()
+        raise FtpLost("the network was gone")
 
     async def _something_changed(self):
         try:
@@ -102,14 +111,17 @@ class Uploader:
         return newest if live else ready[0]
 
     async def _hand_over(self, entry):
-        facts = self._queue.facts(entry)
-        name = entry.photo + ".jpg"
         started = time.ticks_ms()
         try:
-            await self._send(entry, facts, name)
+            await self._send(entry, self._queue.facts(entry), entry.photo + ".jpg")
         except FtpError as refusal:
-            self._refused(entry, refusal)
+            self._put_off(entry, refusal)
+            if refusal.code == 421:
+                raise FtpLost("the server is leaving")
             return
+        except MediumError as cause:  # maybe in the middle of it: the session is in doubt
+            self._put_off(entry, cause)
+            raise FtpLost("a photo can't be read")
         entry.again = False
         entry.refusals = 0
         log.info("photo delivered", photo=entry.photo, ms=time.ticks_diff(time.ticks_ms(), started))
@@ -123,14 +135,12 @@ class Uploader:
             if have == total:
                 return
         entry.fresh = False
-        with open(self._queue.path(entry), "rb") as file:
+        with self._queue.open(entry) as file:
             await self._ftp.store(name, file, total, facts["sha256"], have if have < total else 0)
 
-    def _refused(self, entry, refusal):
-        """Put a photo off that the server won't take now. It stays here: the server may be mended."""
-        log.warning("photo refused", photo=entry.photo, why=log.words(refusal))
-        if refusal.code == 421:
-            raise FtpLost("the server is leaving")
+    def _put_off(self, entry, cause):
+        """Try the others first. The photo stays here: the server may be mended, or the card put back."""
+        log.warning("photo put off", photo=entry.photo, why=log.words(cause))
         pause = _REFUSED_PAUSE_MS[min(entry.refusals, len(_REFUSED_PAUSE_MS) - 1)]
         entry.refusals += 1
         entry.not_before_ticks = time.ticks_add(time.ticks_ms(), pause)

@@ -22,6 +22,7 @@ class Wifi:
         self._up = asyncio.Event()
         self.state = DOWN
         self.changed = lambda: None
+        self.lost = lambda: None
 
     def _become(self, state):
         self.state = state
@@ -77,6 +78,7 @@ class Wifi:
         while self._wlan.isconnected():
             await asyncio.sleep_ms(_LOOK_EVERY_MS)
         log.warning("wifi lost")
+        self.lost()
 
     def stop(self):
         """Switch the radio off."""

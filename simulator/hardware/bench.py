@@ -1,8 +1,7 @@
 """The bench that a virtual camera lies on: how its simulated hardware talks with the program that runs it.
 
-One connection carries events: the program writes "press 80", "wifi down", "battery 3700", "stop"; the camera writes
-"deepsleep 5000", "reset". Each frame and each picture of the OLED has a short connection of its own. The program's end
-closing means that it is gone: the camera goes as well.
+One connection carries events from the program: "press 80", "wifi down", "battery 3700". Each frame and each picture
+of the OLED has a short connection of its own. When the program closes its end it is gone, and the camera goes as well.
 """
 
 import asyncio
@@ -17,7 +16,7 @@ _AF_UNIX = 1
 _TIMEOUT_S = 10
 
 _path = os.getenv("APERTURE_BENCH")
-_events = None
+_events = _listener = None
 _handlers = {}
 
 
@@ -40,21 +39,17 @@ def ask(line, body=b""):
         sock.write("{} {}\n".format(line, len(body)).encode())
         sock.write(body)
         size = int(sock.readline() or b"0")
-        answer = b""
-        while len(answer) < size:
-            part = sock.read(size - len(answer))
-            if not part:
-                raise OSError(5)
-            answer += part
+        answer = bytearray(size)
+        view = memoryview(answer)
+        at = 0
+        while at < size:
+            count = sock.readinto(view[at:])
+            if not count:
+                raise OSError(5)  # EIO
+            at += count
         return answer
     finally:
         sock.close()
-
-
-def tell(line):
-    """Send an event to the program."""
-    if _events is not None:
-        _events.write(line.encode() + b"\n")
 
 
 def on(event, handler):
@@ -66,7 +61,7 @@ async def _listen():
     stream = asyncio.StreamReader(_events)
     while True:
         words = (await stream.readline()).decode().split()
-        if not words or words[0] == "stop":
+        if not words:
             sys.exit(0)
         while words[0] not in _handlers:  # a press may come before the firmware has set up its pin
             await asyncio.sleep_ms(5)
@@ -75,8 +70,8 @@ async def _listen():
 
 def start():
     """Connect, and listen from the moment that the firmware's event loop runs."""
-    global _events
+    global _events, _listener
     _events = connect()
     if _events is not None:
         _events.write(b"events 0\n")
-        asyncio.create_task(_listen())
+        _listener = asyncio.create_task(_listen())

@@ -1,4 +1,4 @@
-"""MicroPython's `machine` for a virtual camera: pins, card, clock, OLED bus and sleep; see `bench` for the other end."""
+"""MicroPython's `machine` for a virtual camera: pins, card, clock, OLED bus and sleep; `bench` is the other end."""
 
 import asyncio
 import json
@@ -30,13 +30,13 @@ def wake_reason():
 
 def deepsleep(time_ms=0):
     """End this run; the program starts the next one when the time is over or someone presses."""
-    bench.tell("deepsleep {}".format(time_ms))
+    with open("/state/sleep.json", "w") as file:
+        json.dump(time_ms, file)
     sys.exit(bench.DEEP_SLEEP)
 
 
 def reset():
     """End this run; the program starts the next one."""
-    bench.tell("reset")
     sys.exit(bench.RESET)
 
 
