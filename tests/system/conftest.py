@@ -10,8 +10,9 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,8 @@ import pytest
 from PIL import Image
 
 from aperture.contract.ids import new_photo_id
+from simulator.discord.faults import Fault
+from simulator.discord.ledger import Message
 from simulator.discord.stand_in import DiscordStandIn
 
 SCRUBBED = {name: value for name, value in os.environ.items() if not name.startswith("APERTURE_")}
@@ -159,31 +162,62 @@ def aperture(tmp_path: Path):
         one.stop()
 
 
+class Discord:
+    """The stand-in on an event loop of its own thread, so that tests may block."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self._stand_in = DiscordStandIn()
+        self._await(self._stand_in.__aenter__)
+        self.webhook_url = self._stand_in.webhook_url()
+        self.api_base = self._stand_in.api_base
+
+    @property
+    def messages(self) -> list[Message]:
+        return self._call(lambda: list(self._stand_in.messages))
+
+    def misbehave(self, fault: Fault) -> None:
+        self._call(lambda: self._stand_in.misbehave(fault))
+
+    def heal(self) -> None:
+        self._call(self._stand_in.heal)
+
+    def go_down(self) -> None:
+        self._await(self._stand_in.go_down)
+
+    def come_back(self) -> None:
+        self._await(self._stand_in.come_back)
+
+    def close(self) -> None:
+        self._await(lambda: self._stand_in.__aexit__(None, None, None))
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def _call(self, work: Callable[[], Any]) -> Any:
+        async def run() -> Any:
+            return work()
+
+        return self._await(run)
+
+    def _await(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work(), self._loop).result(30)
+
+
 @pytest.fixture
 def discord():
-    """The Discord stand-in, on an event loop of its own thread, so that tests may block."""
-    import threading
-
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    stand_in = asyncio.run_coroutine_threadsafe(_enter(), loop).result(10)
+    stand_in = Discord()
     yield stand_in
-    asyncio.run_coroutine_threadsafe(stand_in.__aexit__(None, None, None), loop).result(10)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
-    loop.close()
-
-
-async def _enter() -> DiscordStandIn:
-    return await DiscordStandIn().__aenter__()
+    stand_in.close()
 
 
 @pytest.fixture
-def webhook(discord: DiscordStandIn) -> dict[str, str]:
+def webhook(discord: Discord) -> dict[str, str]:
     """The settings that post to the stand-in."""
     return {
-        "APERTURE_DISCORD__WEBHOOK_URL": discord.webhook_url(),
+        "APERTURE_DISCORD__WEBHOOK_URL": discord.webhook_url,
         "APERTURE_DISCORD__API_BASE": discord.api_base,
     }
 

@@ -102,11 +102,11 @@ def test_power_is_cut_between_226_and_the_post(aperture, webhook, discord, jpeg,
     up = aperture("up", **webhook)
     up.start()
     camera = up.cli("camera", "add", "front")
-    discord.go_down_for(600_000)
+    discord.go_down()
     ftp = up.ftp(camera)
     photos = [upload(ftp, jpeg()) for _ in range(5)]
     up.kill()
-    discord.heal()
+    discord.come_back()
     up.start()
     until(lambda: len(discord.messages) == len(photos), "all are posted")
     assert [message.attachments[0].filename for message in discord.messages] == [f"{photo}.jpg" for photo in photos]
