@@ -30,7 +30,7 @@ from bridge.discord.webhook import DISCORD_API_BASE, Webhook
 
 log = structlog.get_logger(__name__)
 
-PROJECT_URL: Final = "https://aperture-archive.example"
+PROJECT_URL: Final = "https://github.com/marcus-frisch/AA3"
 USER_AGENT: Final = f"DiscordBot ({PROJECT_URL}, {version('aperture-archive')})"
 
 _PIECE_BYTES = 256 * 1024
