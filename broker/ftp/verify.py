@@ -1,0 +1,135 @@
+"""What becomes of an upload, decided from its bytes and from what is known of the photo. No input or output here.
+
+A closed connection ends a file in FTP (RFC 959, 3.4.1) whether or not all of it came: so nothing here trusts it.
+"""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from aperture.contract.ids import new_photo_id
+from aperture.store.photos import Expected, Origin, Received
+from broker.ftp.errors import JpegCutError, JpegError
+from broker.ftp.jpeg import Jpeg
+from broker.ftp.uploads import Upload
+
+_TEST_FILE_BYTES = 64 * 1024
+
+
+class Fate(Enum):
+    """What is to be done with the file that came."""
+
+    STORE = auto()  # it is the photo
+    KEEP = auto()  # it is the photo's beginning: the rest may follow
+    SET_ASIDE = auto()  # it is wrong, and no more bytes can cure it
+    DISCARD = auto()  # nobody needs it
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A fate, and the reply that tells of it (empty for STORE, which has yet to succeed)."""
+
+    fate: Fate
+    code: int = 0
+    text: str = ""
+    stored: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the bytes say."""
+
+    length: int  # of the whole file
+    sha256: str
+    head: bytes
+    jpeg: Jpeg | JpegError
+
+
+@dataclass(slots=True, kw_only=True)
+class Case:
+    """One upload on its way through a batch."""
+
+    upload: Upload
+    facts: Facts
+    known: Expected | None = None
+    twin: str | None = None  # a foreign camera's photo that is this one
+    tail_fits: bool = False  # a scratch file: its bytes are those of the stored photo from its offset on
+    verdict: Verdict = Verdict(Fate.STORE)
+
+
+def judge(case: Case) -> Verdict:
+    """Decide. The first rule that applies wins."""
+    upload, known = case.upload, case.known
+    if known and known.camera != upload.target.camera:
+        return Verdict(Fate.DISCARD, 553, "This photo belongs to another camera.")
+    if known and known.stored_sha256:
+        return _again(case, known)
+    if case.twin:
+        return Verdict(Fate.DISCARD, 226, "Stored already.", case.twin)
+    if upload.scratch:
+        return Verdict(Fate.DISCARD, 451, "This photo is not stored any more; send it whole.")
+    if upload.target.photo is None and _is_test_file(case):
+        return Verdict(Fate.DISCARD, 226, "Taken as a test, and not kept: only JPEG photos are.")
+    return _first_time(case)
+
+
+def row_of(case: Case, *, stored_ms: int) -> Received:
+    """Return the row of a photo that is to be stored."""
+    upload, facts, target = case.upload, case.facts, case.upload.target
+    jpeg = facts.jpeg
+    if isinstance(jpeg, JpegError):
+        raise jpeg
+    return Received(
+        camera=target.camera,
+        photo=target.photo or new_photo_id(),
+        bytes=facts.length,
+        sha256=facts.sha256,
+        width=jpeg.width,
+        height=jpeg.height,
+        upload_started_ms=upload.started_ms,
+        received_ms=upload.received_ms,
+        stored_ms=stored_ms,
+        origin=Origin.CAMERA if target.photo else Origin.FTP,
+        name=target.name,
+    )
+
+
+def _again(case: Case, known: Expected) -> Verdict:
+    """Judge a hand-over of a photo that is stored: its 226 was lost, or the id is used twice."""
+    upload = case.upload
+    if upload.declared.sha256:
+        same = upload.declared.sha256 == known.stored_sha256
+    elif upload.scratch:
+        same = case.tail_fits
+    elif upload.appended and not upload.received and not upload.offset:
+        same = True  # SIZE told the full length, and nothing was left to append
+    else:
+        same = case.facts.sha256 == known.stored_sha256
+    if same:
+        return Verdict(Fate.DISCARD, 226, "Stored already.", upload.target.photo)
+    return Verdict(Fate.DISCARD, 553, "This photo is stored already, with other bytes.")
+
+
+def _is_test_file(case: Case) -> bool:
+    upload, facts = case.upload, case.facts
+    looks = (upload.target.name or "").lower().endswith((".jpg", ".jpeg")) or facts.head == b"\xff\xd8"
+    return not looks and not upload.broken and facts.length <= _TEST_FILE_BYTES
+
+
+def _first_time(case: Case) -> Verdict:  # noqa: PLR0911 - one rule a line is the clearest it can be
+    upload, known, facts = case.upload, case.known, case.facts
+    size = known.bytes if known and known.bytes else upload.declared.bytes
+    sha256 = known.sha256 if known and known.sha256 else upload.declared.sha256
+    if size is not None and facts.length < size:
+        return Verdict(Fate.KEEP, 426, f"Only {facts.length} of {size} bytes came; send the rest from there.")
+    if size is None and (upload.broken or isinstance(facts.jpeg, JpegCutError)):
+        return Verdict(Fate.KEEP, 426, f"Cut off after {facts.length} bytes; send the rest from there.")
+    if size is not None and facts.length > size:
+        return Verdict(Fate.SET_ASIDE, 550, f"{facts.length} bytes came where {size} were announced.")
+    if sha256 is not None and facts.sha256 != sha256:
+        return Verdict(Fate.SET_ASIDE, 550, "The bytes are not those of the SHA-256 that was announced; send it anew.")
+    if isinstance(facts.jpeg, JpegError):
+        return Verdict(Fate.SET_ASIDE, 550, f"Not a whole JPEG: {facts.jpeg}.")
+    if sha256 is None and upload.offset and not upload.fresh:
+        # A power cut may have left zeros in the old part, which no walk through the JPEG would notice.
+        return Verdict(Fate.SET_ASIDE, 451, "Its first part is old and nothing vouches for it; send it whole.")
+    return Verdict(Fate.STORE)
