@@ -38,14 +38,15 @@ class Listener:
         self._event = event
         self._waiting = waiting
 
-    async def wait(self, timeout_s: float) -> None:
-        """Return at the next hint, or after the time: then look at the rows."""
+    async def wait(self, timeout_s: float) -> bool:
+        """Return at the next hint, or after the time (False): then look at the rows."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._event.wait()
         except TimeoutError:
-            return
+            return False
         self._event.clear()
+        return True
 
     def __enter__(self) -> Self:
         return self

@@ -169,7 +169,7 @@ def is_due(connection: Connection, *, target: str, now_ms: int) -> bool:
         _delivery.target == target,
         _delivery.not_before_ms <= now_ms,
         (_delivery.state == DeliveryState.WAITING)
-        | ((_delivery.state == DeliveryState.POSTED) & (_delivery.edit_wanted > 0)),
+        | ((_delivery.state == DeliveryState.POSTED) & (_delivery.edit_wanted > 0) & _delivery.message_id.is_not(None)),
     )
     return connection.execute(query.limit(1)).first() is not None
 
@@ -215,6 +215,7 @@ def claim_edit(connection: Connection, *, target: str, now_ms: int) -> Claim | N
             _delivery.target == target,
             _delivery.state == DeliveryState.POSTED,
             _delivery.edit_wanted > 0,
+            _delivery.message_id.is_not(None),  # unknown where Discord's answer was cut off after its 200
             _delivery.not_before_ms <= now_ms,
         )
         .order_by(_delivery.sort_at_ms, _delivery.id)
@@ -228,12 +229,22 @@ def claim_edit(connection: Connection, *, target: str, now_ms: int) -> Claim | N
     )
 
 
+def recent_sends(connection: Connection, *, target: str, since_ms: int) -> list[int]:
+    """Return when something was last sent for each delivery since then, oldest first: the limiter counts on."""
+    query = select(_delivery.updated_at_ms).where(
+        _delivery.target == target, _delivery.attempts > 0, _delivery.updated_at_ms >= since_ms
+    )
+    return list(connection.execute(query.order_by(_delivery.updated_at_ms)).scalars())
+
+
 def attempt_again(connection: Connection, *, delivery: int, now_ms: int) -> None:
     """Write down one more attempt of a delivery that is being sent."""
     _set(connection, delivery, {"attempts": _delivery.attempts + 1, "updated_at_ms": now_ms})
 
 
-def posted(connection: Connection, *, claim: Claim, camera: str, message_id: str, sha256: str, now_ms: int) -> None:
+def posted(
+    connection: Connection, *, claim: Claim, camera: str, message_id: str | None, sha256: str | None, now_ms: int
+) -> None:
     """Write down the message that a delivery became; `sha256` is that of the photo which it shows."""
     _set(
         connection,
@@ -266,7 +277,7 @@ def edited(connection: Connection, *, claim: Claim, sha256: str | None, now_ms: 
 
 
 def postpone(
-    connection: Connection, *, claim: Claim, not_before_ms: int, error: str, uncertain: bool, now_ms: int
+    connection: Connection, *, claim: Claim, not_before_ms: int, error: str | None, uncertain: bool, now_ms: int
 ) -> None:
     """Let a delivery (or its edit) wait until `not_before_ms`; `uncertain` when it may have been posted after all."""
     values: dict[str, Any] = {"not_before_ms": not_before_ms, "error": error, "updated_at_ms": now_ms}

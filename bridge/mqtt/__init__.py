@@ -1,0 +1,1 @@
+"""The bridge's side of MQTT: `link` is the connection, `inbound` hears, `mailman` and `showcase` say."""

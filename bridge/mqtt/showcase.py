@@ -1,0 +1,66 @@
+"""The retained `photo` topic of each camera: the record of its newest photo, and nothing once that is deleted.
+
+A change of an older photo is published too, but not retained: who listens sees it, and who comes later sees the newest.
+"""
+
+import asyncio
+
+from sqlalchemy import Connection
+
+from aperture.contract.links import Links
+from aperture.contract.messages import PhotoRecord
+from aperture.contract.topics import Topics
+from aperture.store import cameras, gallery
+from aperture.store.database import Database
+from aperture.store.errors import NotFoundError
+from bridge.mqtt.link import Link
+
+
+class Showcase:
+    """Keeps the broker's retained records equal to the rows."""
+
+    def __init__(self, *, database: Database, link: Link, topics: Topics, links: Links) -> None:
+        """`links` are those that go into the records."""
+        self._database = database
+        self._link = link
+        self._topics = topics
+        self._links = links
+        self._lock = asyncio.Lock()  # what was read first is also published first
+
+    async def show(self, camera: str, photo: str) -> None:
+        """Publish a photo as it is now."""
+
+        def work(connection: Connection) -> tuple[PhotoRecord | None, bool]:
+            newest = gallery.newest(connection, camera)
+            try:
+                return gallery.record(connection, photo, links=self._links), newest in {None, photo}
+            except NotFoundError:
+                return None, newest == photo
+
+        async with self._lock:
+            record, is_newest = await self._database.aread(work)
+            if record is not None or is_newest:
+                await self._publish(camera, record, retain=is_newest)
+
+    async def restore(self) -> None:
+        """Publish what should be retained: a broker may have lost it."""
+        async with self._lock:
+            for camera, record in await self._database.aread(self._newest_of_all):
+                await self._publish(camera, record, retain=True)
+
+    def _newest_of_all(self, connection: Connection) -> list[tuple[str, PhotoRecord | None]]:
+        found: list[tuple[str, PhotoRecord | None]] = []
+        for camera in cameras.every(connection):
+            newest = gallery.newest(connection, camera.name)
+            record = None
+            if newest is not None:
+                try:
+                    record = gallery.record(connection, newest, links=self._links)
+                except NotFoundError:
+                    record = None
+            found.append((camera.name, record))
+        return found
+
+    async def _publish(self, camera: str, record: PhotoRecord | None, *, retain: bool) -> None:
+        body = b"" if record is None else record.encode()
+        await self._link.publish(self._topics.of(camera, "photo"), body, retain=retain)

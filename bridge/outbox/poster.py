@@ -1,0 +1,221 @@
+"""One attempt to post or edit, and what becomes of the delivery: written down before the next attempt is made."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import structlog
+from sqlalchemy import Connection
+
+from aperture.clock import now_ms
+from aperture.contract.messages import PhotoRecord
+from aperture.store import outbox
+from aperture.store.database import Database
+from aperture.store.errors import StoreError
+from aperture.store.outbox import Claim
+from bridge.discord.client import File, Message, WebhookClient
+from bridge.discord.outcomes import (
+    Deleted,
+    Outcome,
+    Parked,
+    Posted,
+    RateLimited,
+    Rejected,
+    Scope,
+    Unknown,
+    Unreachable,
+)
+from bridge.discord.render import photo_filename, render_photos
+from bridge.discord.webhook import Webhook
+from bridge.outbox.shrink import shrink
+from bridge.tuning import Tuning, pause
+
+log = structlog.get_logger(__name__)
+
+_STORE_RETRY_S = 1.0
+PARKED_ADVICE = (
+    "Discord refuses the webhook for good, so it is not called again. Nothing is lost: photos wait. Make a new webhook "
+    "in Discord (channel settings, Integrations), set APERTURE_DISCORD__WEBHOOK_URL to its URL, and restart"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A claimed delivery with all that its attempt needs. Without `data` nothing is uploaded."""
+
+    claim: Claim
+    record: PhotoRecord
+    data: bytes | None
+    problem: str | None = None
+    """Why the bytes can't be read now; None where they are, or are gone for good."""
+
+    @property
+    def shows_new_bytes(self) -> bool:
+        """Whether the photo itself must be uploaded: always, but for an edit of a message that shows it already."""
+        return self.claim.message_id is None or self.claim.shown_sha256 != self.record.sha256
+
+
+class Poster:
+    """Makes attempts at one webhook."""
+
+    def __init__(
+        self, *, client: WebhookClient, webhook: Webhook, fingerprint: str, database: Database, tuning: Tuning
+    ) -> None:
+        """The client is open, and its limiter is this webhook's."""
+        self._client = client
+        self._webhook = webhook
+        self._fingerprint = fingerprint
+        self._database = database
+        self._tuning = tuning
+        self.parked = False
+        self.stopping = False
+
+    async def warm(self, target: str) -> Outcome | None:
+        """Open the connection that the first photo will use, and see whether the webhook takes us."""
+        if self.parked:
+            return None
+        outcome = await self._client.look(self._webhook)
+        if isinstance(outcome, Parked):
+            await self._park(target, outcome)
+        return outcome
+
+    async def attempt(self, job: Job) -> Outcome | None:
+        """Post (or edit) one photo and write down what came of it; None when Discord was not asked."""
+        if job.shows_new_bytes and job.data is None:
+            await self._unreadable(job)
+            return None
+        outcome = await self._call(job, _message(job, job.data))
+        if isinstance(outcome, Rejected) and outcome.is_too_large and job.data and not self.stopping:
+            outcome = await self._call_smaller(job, job.data, outcome)
+        await self._settle(job, outcome)
+        return outcome
+
+    async def _call(self, job: Job, message: Message) -> Outcome:
+        if job.claim.message_id is None:
+            return await self._client.post(self._webhook, message)
+        return await self._client.edit(self._webhook, job.claim.message_id, message)
+
+    async def _call_smaller(self, job: Job, data: bytes, refused: Rejected) -> Outcome:
+        smaller = await asyncio.to_thread(shrink, data)
+        if smaller is None:
+            return refused
+        log.info("photo shrunk for discord", photo=job.claim.photo, bytes=len(data), sent_bytes=len(smaller))
+        await self._write(
+            lambda connection: outbox.attempt_again(connection, delivery=job.claim.id, now_ms=now_ms()),
+        )
+        return await self._call(job, _message(job, smaller, shrunk_from=len(data)))
+
+    async def _settle(self, job: Job, outcome: Outcome) -> None:
+        claim = job.claim
+        match outcome:
+            case Posted():
+                await self._posted(job, outcome)
+            case Deleted():
+                await self._done_editing(job, error="the message was deleted in Discord")
+            case RateLimited():
+                words = None if outcome.scope is Scope.OURS else "Discord said wait"
+                await self._postpone(claim, words, not_before_ms=0)
+                await self._save_pauses(claim.target)
+            case Parked():
+                await self._park(claim.target, outcome)
+                await self._postpone(claim, outcome.reason, not_before_ms=0)
+            case Rejected():
+                await self._rejected(job, outcome)
+            case Unknown(reason=reason):
+                await self._postpone(claim, reason, not_before_ms=now_ms() + self._pause_ms(claim), uncertain=True)
+            case Unreachable(reason=reason):
+                await self._postpone(claim, reason, not_before_ms=0)
+            case _:
+                await self._postpone(claim, "Discord gave an answer to another question", not_before_ms=0)
+
+    async def _unreadable(self, job: Job) -> None:
+        if job.problem is None:
+            await self._rejected(job, Rejected("the archive has no bytes of this photo", 0))
+        else:
+            await self._postpone(job.claim, job.problem, not_before_ms=now_ms() + self._pause_ms(job.claim))
+
+    def _pause_ms(self, claim: Claim) -> int:
+        return round(pause(claim.attempts, first=self._tuning.retry_first_ms, most=self._tuning.retry_most_ms))
+
+    async def _posted(self, job: Job, outcome: Posted) -> None:
+        claim, record, at_ms = job.claim, job.record, now_ms()
+        if claim.message_id is not None:
+            await self._done_editing(job, error=None)
+            return
+        await self._write(
+            lambda connection: outbox.posted(
+                connection,
+                claim=claim,
+                camera=record.camera,
+                message_id=outcome.message_id,
+                sha256=record.sha256,
+                now_ms=at_ms,
+            )
+        )
+        log.info("photo posted", camera=record.camera, photo=claim.photo, attempts=claim.attempts)
+
+    async def _done_editing(self, job: Job, *, error: str | None) -> None:
+        sha256 = job.record.sha256 if error is None else None
+        await self._write(
+            lambda connection: outbox.edited(connection, claim=job.claim, sha256=sha256, error=error, now_ms=now_ms())
+        )
+
+    async def _rejected(self, job: Job, outcome: Rejected) -> None:
+        log.error("discord does not take the photo", photo=job.claim.photo, error=outcome.error)
+        if job.claim.message_id is not None:
+            await self._done_editing(job, error=outcome.error)
+            return
+        await self._write(
+            lambda connection: outbox.set_aside(connection, claim=job.claim, error=outcome.error, now_ms=now_ms())
+        )
+
+    async def _postpone(self, claim: Claim, error: str | None, *, not_before_ms: int, uncertain: bool = False) -> None:
+        await self._write(
+            lambda connection: outbox.postpone(
+                connection,
+                claim=claim,
+                not_before_ms=not_before_ms,
+                error=error,
+                uncertain=uncertain,
+                now_ms=now_ms(),
+            )
+        )
+
+    async def _park(self, target: str, outcome: Parked) -> None:
+        self.parked = True
+        log.error("webhook parked", target=target, reason=outcome.reason, what_to_do=PARKED_ADVICE)
+        await self._write(
+            lambda connection: outbox.park(
+                connection, target=target, fingerprint=self._fingerprint, reason=outcome.reason, now_ms=now_ms()
+            )
+        )
+
+    async def _save_pauses(self, target: str) -> None:
+        pauses = [asdict(one) for one in self._client.limiter.pauses()]
+        await self._write(lambda connection: outbox.save_pauses(connection, target=target, pauses=pauses or None))
+
+    async def _write(self, work: Callable[[Connection], Any]) -> None:
+        """Write an outcome down, however long the disk takes: forgetting one would post a photo twice."""
+        failures = 0
+        while True:
+            try:
+                await self._database.awrite(work)
+            except StoreError as error:
+                failures += 1
+                if failures == 1:
+                    log.warning("an outcome can't be written down: trying until it can", error=str(error))
+                await asyncio.sleep(_STORE_RETRY_S)
+            else:
+                return
+
+
+def _message(job: Job, data: bytes | None, *, shrunk_from: int | None = None) -> Message:
+    payload = render_photos([job.record], again=job.claim.uncertain > 0)
+    if shrunk_from is not None and data is not None:
+        words = f"{len(data) / 1e6:.1f} MB instead of {shrunk_from / 1e6:.1f} MB; the archive has it whole"
+        payload["embeds"][0]["fields"].append({"name": "Shrunk to fit Discord", "value": words, "inline": True})
+    if not job.shows_new_bytes or data is None:
+        del payload["attachments"]  # what an edit does not name stays
+        return Message(payload)
+    return Message(payload, (File(photo_filename(job.record), data),))

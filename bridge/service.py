@@ -1,0 +1,104 @@
+"""The bridge as one object: its loops, in the order in which they start and end."""
+
+import asyncio
+
+import structlog
+
+from aperture.commands import Commands
+from aperture.contract.links import Links
+from aperture.contract.topics import Topics
+from aperture.hints import Hints
+from aperture.settings import Settings
+from aperture.store.blobs import LocalBlobs
+from aperture.store.database import Database
+from bridge.errors import LeaseLostError
+from bridge.feed import Feed
+from bridge.housekeeping import Housekeeping
+from bridge.mqtt.inbound import Inbound
+from bridge.mqtt.link import Link, MqttEndpoint
+from bridge.mqtt.mailman import Mailman
+from bridge.mqtt.showcase import Showcase
+from bridge.outbox.loop import Outbox
+from bridge.tenure import Tenure
+from bridge.tuning import Tuning
+
+log = structlog.get_logger(__name__)
+
+
+class Bridge:
+    """Links MQTT, the rows and Discord. One acts at a time; another one waits and takes over."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        database: Database,
+        blobs: LocalBlobs,
+        commands: Commands,
+        hints: Hints,
+        mqtt: MqttEndpoint,
+        version: str,
+        tuning: Tuning | None = None,
+    ) -> None:
+        """Nothing is opened before `run`.
+
+        Raises:
+            WebhookUrlError: the webhook of the settings is no webhook's URL.
+        """
+        tuning = tuning or Tuning()
+        topics = Topics(settings.mqtt.root)
+        links = Links((settings.api.public_url or "").rstrip("/"))
+        self.ready = asyncio.Event()
+        """Set while this bridge acts: it has the lease, has spoken with the broker, and posts."""
+        self._tenure = Tenure(database=database, ttl_ms=tuning.lease_ms)
+        self._link = Link(endpoint=mqtt, topics=topics, version=version, tuning=tuning)
+        mailman = Mailman(
+            database=database, link=self._link, topics=topics, hints=hints, resend_after_ms=tuning.resend_after_ms
+        )
+        showcase = Showcase(database=database, link=self._link, topics=topics, links=links)
+        self._feed = Feed(database=database, mailman=mailman, showcase=showcase)
+        self._inbound = Inbound(database=database, commands=commands, hints=hints, mailman=mailman, topics=topics)
+        self._housekeeping = Housekeeping(
+            settings=settings, database=database, hints=hints, mailman=mailman, tuning=tuning
+        )
+        self._outbox = Outbox(
+            settings=settings.discord,
+            database=database,
+            blobs=blobs,
+            hints=hints,
+            tenure=self._tenure,
+            links=links,
+            tuning=tuning,
+            on_news=self._feed.poke,
+        )
+
+    async def run(self) -> None:
+        """Serve until cancelled, whenever no other bridge does. At the end the server's status is `offline`."""
+        while True:
+            async with self._tenure.hold():
+                try:
+                    await self._serve()
+                except* LeaseLostError as lost:
+                    log.warning("the bridge has stopped: it lost its lease", error=str(lost.exceptions[0]))
+                finally:
+                    self.ready.clear()
+
+    async def _serve(self) -> None:
+        connected, posting = asyncio.Event(), asyncio.Event()
+
+        async def on_connect() -> None:
+            connected.set()
+            await self._feed.restore()
+
+        async def tell_ready() -> None:
+            await connected.wait()
+            await posting.wait()
+            self.ready.set()
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._tenure.keep(), name="bridge lease")
+            group.create_task(self._outbox.run(posting), name="bridge outbox")
+            group.create_task(self._feed.run(), name="bridge feed")
+            group.create_task(self._housekeeping.run(), name="bridge housekeeping")
+            group.create_task(self._link.run(on_connect=on_connect, on_message=self._inbound.take), name="bridge mqtt")
+            group.create_task(tell_ready(), name="bridge ready")

@@ -1,0 +1,93 @@
+"""One bridge at a time: the lease is taken before anything is done, renewed, and given back at the end."""
+
+import asyncio
+import os
+import secrets
+import socket
+import time
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from aperture.clock import now_ms
+from aperture.store import lease
+from aperture.store.database import Database
+from aperture.store.errors import StoreUnavailableError
+from bridge.errors import LeaseLostError
+
+log = structlog.get_logger(__name__)
+
+NAME = "bridge"
+
+
+class Tenure:
+    """The right to be the bridge."""
+
+    def __init__(self, *, database: Database, ttl_ms: int) -> None:
+        """A lease lasts `ttl_ms` from each renewal; after a crash the next bridge starts that much later."""
+        self._database = database
+        self._ttl_ms = ttl_ms
+        self.holder = f"{socket.gethostname()[:24]}:{os.getpid()}:{secrets.token_hex(6)}"
+        self._ends_ns = 0
+
+    @property
+    def lease(self) -> tuple[str, str]:
+        """Name and holder, for statements that must not act without it."""
+        return NAME, self.holder
+
+    @property
+    def held(self) -> bool:
+        """Whether the lease can't have ended yet, by a clock that nobody sets."""
+        return time.monotonic_ns() < self._ends_ns
+
+    @asynccontextmanager
+    async def hold(self) -> AsyncGenerator[None]:
+        """Wait for the lease, and give it back at the end. Run `keep` inside."""
+        await self._acquire()
+        try:
+            yield
+        finally:
+            self._ends_ns = 0
+            await self._release()
+
+    async def keep(self) -> None:
+        """Renew the lease until cancelled.
+
+        Raises:
+            LeaseLostError: it could not be renewed before it ended.
+        """
+        while True:
+            await asyncio.sleep(self._ttl_ms / 3000)
+            if not await self._take() and not self.held:
+                raise LeaseLostError("another bridge has taken over")
+
+    async def _acquire(self) -> None:
+        said = False
+        while not await self._take():
+            if not said:
+                log.info("another bridge is at work: waiting for its end")
+                said = True
+            await asyncio.sleep(min(0.5, self._ttl_ms / 4000))
+
+    async def _take(self) -> bool:
+        started_ns = time.monotonic_ns()
+        try:
+            taken = await self._database.awrite(
+                lambda connection: lease.take(
+                    connection, name=NAME, holder=self.holder, now_ms=now_ms(), ttl_ms=self._ttl_ms
+                )
+            )
+        except StoreUnavailableError as error:
+            log.warning("the lease can't be renewed", error=str(error))
+            return False
+        self._ends_ns = started_ns + self._ttl_ms * 1_000_000 if taken else 0
+        return taken
+
+    async def _release(self) -> None:
+        try:
+            await self._database.awrite(
+                lambda connection: lease.release(connection, name=NAME, holder=self.holder),
+            )
+        except StoreUnavailableError as error:
+            log.warning("the lease can't be given back: it runs out by itself", error=str(error))
