@@ -4,11 +4,11 @@ One event loop runs bridge and API; the FTP server has a thread of its own, the 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from sqlalchemy import Connection
@@ -22,6 +22,7 @@ from aperture.store.accounts import Role
 from aperture.store.blobs import LocalBlobs
 from aperture.store.database import Database
 from cli import runfile
+from cli.errors import CommandLineError
 from cli.main import version
 
 log = structlog.get_logger(__name__)
@@ -36,6 +37,7 @@ class Part(StrEnum):
 
 
 EVERYTHING = frozenset(Part)
+OUR_PACKAGES = frozenset({"aperture", "broker", "bridge", "api", "cli", "simulator"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,27 +73,47 @@ class System:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """Starts what runs as a task, and ends it in its turn."""
+
+    stack: AsyncExitStack
+    tasks: asyncio.TaskGroup
+
+    async def run(self, work: Coroutine[Any, Any, None], *, until: Awaitable[Any], name: str) -> None:
+        """Start `work` and wait for its being ready; what it raises until then is raised here."""
+        task = self.tasks.create_task(work, name=name)
+        self.stack.push_async_callback(_end, task)
+        ready = asyncio.ensure_future(until)
+        await asyncio.wait({ready, task}, return_when=asyncio.FIRST_COMPLETED)
+        if not ready.done():
+            ready.cancel()
+            await task
+
+
 @asynccontextmanager
 async def running(settings: Settings, parts: frozenset[Part] = EVERYTHING) -> AsyncGenerator[System]:
     """Run parts; everything is ready when the body begins, and has ended when this returns.
 
     Raises:
-        StoreError, MqttBrokerError, OSError …: a part can't start; what had started is stopped again.
+        StoreError: the store can't be opened.
+        CommandLineError: a part can't start, or has failed; what had started is stopped again.
     """
-    async with AsyncExitStack() as stack:
+    async with _failures_in_words(), AsyncExitStack() as stack:
         database = Database.open(settings.database)
         stack.callback(database.close)
         blobs = LocalBlobs(root=settings.photos_dir)
         stack.callback(blobs.close)
         system = System(settings, database, blobs, Hints())
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        starter = Starter(stack, tasks)
         if Part.BROKER in parts:
             await _start_mqtt(stack, system)
             await _start_ftp(stack, system)
         if Part.BRIDGE in parts:
-            await _start_bridge(stack, tasks, system)
+            await _start_bridge(starter, system)
         if Part.API in parts:
-            await _start_api(stack, system)
+            await _start_api(starter, system)
         yield system
 
 
@@ -123,7 +145,7 @@ async def _start_ftp(stack: AsyncExitStack, system: System) -> None:
     system.ftp = Address(server.host, server.port)
 
 
-async def _start_bridge(stack: AsyncExitStack, tasks: asyncio.TaskGroup, system: System) -> None:
+async def _start_bridge(starter: Starter, system: System) -> None:
     from bridge import Bridge, MqttEndpoint  # noqa: PLC0415
 
     settings = system.settings
@@ -140,14 +162,10 @@ async def _start_bridge(stack: AsyncExitStack, tasks: asyncio.TaskGroup, system:
         mqtt=MqttEndpoint(host=where.host, port=where.port, username=username, password=password),
         version=version(),
     )
-    task = tasks.create_task(bridge.run(), name="bridge")
-    stack.push_async_callback(_end, task)
-    ready = asyncio.create_task(bridge.ready.wait())
-    await asyncio.wait({ready, task}, return_when=asyncio.FIRST_COMPLETED)
-    ready.cancel()
+    await starter.run(bridge.run(), until=bridge.ready.wait(), name="bridge")
 
 
-async def _start_api(stack: AsyncExitStack, system: System) -> None:
+async def _start_api(starter: Starter, system: System) -> None:
     from api import create_app, serve  # noqa: PLC0415
 
     app = create_app(
@@ -159,8 +177,10 @@ async def _start_api(stack: AsyncExitStack, system: System) -> None:
         version=version(),
     )
     settings = system.settings.api
-    server = await stack.enter_async_context(serve(app, host=settings.host, port=settings.port))
-    system.api_url = f"http://{runfile.reachable(settings.host)}:{server.port}"
+    port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    served = serve(app, host=settings.host, port=settings.port, on_listening=port.set_result)
+    await starter.run(served, until=port, name="api")
+    system.api_url = f"http://{runfile.reachable(settings.host)}:{port.result()}"
 
 
 def broker_address(system: System) -> Address:
@@ -183,6 +203,29 @@ def fresh_token(connection: Connection, name: str) -> str:
 
 def _listener(address: Address) -> dict[str, Any]:
     return {"host": runfile.local(address.host), "port": address.port}
+
+
+@asynccontextmanager
+async def _failures_in_words() -> AsyncGenerator[None]:
+    """Turn what the parts raise, each its own root of errors, into the one that the command line tells."""
+    try:
+        yield
+    except* Exception as group:  # noqa: BLE001 - raised again in either case
+        error = _first(group)
+        if _is_ours(error):
+            raise CommandLineError(str(error)) from None
+        raise error from None
+
+
+def _first(error: BaseException) -> BaseException:
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return error
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether the error is a sentence for the owner; all else is a defect, and keeps its traceback."""
+    return type(error).__module__.partition(".")[0] in OUR_PACKAGES
 
 
 async def _end(task: asyncio.Task[None]) -> None:

@@ -64,7 +64,7 @@ def listening(system: System) -> list[str]:
     if system.ftp:
         lines.append(f"FTP      {runfile.reachable(system.ftp.host)}:{system.ftp.port}")
     if system.api_url:
-        lines.append(f"HTTP     {system.api_url}  (description: {system.api_url}/openapi.json)")
+        lines.append(f"HTTP     {system.api_url}")
     photos = system.blobs.root
     lines.append(f"Photos   {photos if photos.is_absolute() else Path.cwd() / photos}")
     return lines
