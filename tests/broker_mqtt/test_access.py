@@ -77,7 +77,8 @@ async def test_a_camera_hears_its_own_alone(house: Any, qos: int) -> None:
     async with await house.server() as server, house.client("shed") as shed:
         for kind in (*FROM_CAMERA, *TO_CAMERA):
             await server.publish(f"aperture/shed/{kind}", b"retained", qos=1, retain=True)
-        await server.publish("aperture/porch/photo", b"own", qos=1, retain=True)
+        for kind in (*FROM_CAMERA, "photo"):
+            await server.publish(f"aperture/porch/{kind}", b"own", qos=1, retain=True)
         await server.publish("homeassistant/status", b"online", qos=1, retain=True)
         nosy = ("#", "+/+/+", "aperture/#", "aperture/+/status", "aperture/+/photo", "aperture/shed/#", "$MQTT/#")
         nosy += (

@@ -71,6 +71,7 @@ async def _parent(data_dir: Path, kind: BrokerKind) -> AsyncGenerator[tuple[asyn
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
     )
+    pid = 0
     try:
         assert process.stdout is not None
         port, pid = map(int, (await asyncio.wait_for(process.stdout.readline(), 20)).split())
@@ -79,6 +80,8 @@ async def _parent(data_dir: Path, kind: BrokerKind) -> AsyncGenerator[tuple[asyn
         if process.returncode is None:
             process.kill()
         await process.wait()
+        if pid and _runs(pid):  # the test has failed: it must not leave what it complains of
+            os.kill(pid, signal.SIGKILL)
 
 
 async def _is(answer: bool) -> bool:
