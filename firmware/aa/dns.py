@@ -55,7 +55,7 @@ def answer(packet, ident):
         for _ in range(packet[6] << 8 | packet[7]):
             at = _skip_name(packet, at)
             size = packet[at + 8] << 8 | packet[at + 9]
-            if packet[at : at + 4] == b"\x00\x01\x00\x01" and size == 4:
+            if packet[at : at + 4] == b"\x00\x01\x00\x01" and size == 4 and len(packet) >= at + 14:
                 return ".".join(str(octet) for octet in packet[at + 10 : at + 14])
             at += 10 + size
     except IndexError:

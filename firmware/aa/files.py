@@ -21,12 +21,13 @@ def write_whole(path, data):
 
 
 def read_json(path, default):
-    """Return the JSON value in `path`, or `default` when the file is missing or no JSON."""
+    """Return the JSON value in `path`; `default` when the file is missing, no JSON, or not of the default's type."""
     try:
         with open(path) as file:
-            return json.load(file)
+            value = json.load(file)
     except (OSError, ValueError):
         return default
+    return value if default is None or isinstance(value, type(default)) else default
 
 
 def write_json(path, value):

@@ -12,8 +12,7 @@ from aa.backoff import Backoff
 from aa.net import close_stream, open_stream
 
 DOWN, CONNECTING, UP = "down", "connecting", "up"
-_CONNECT_MS = 10_000
-_PING_MS = 10_000
+_WRITE_MS = 10_000
 _MOST_PACKET = 8192
 _MOST_OUTGOING = 32_768
 _STEADY_MS = 3_000
@@ -33,12 +32,12 @@ class LinkLost(Exception):
 class Mqtt:
     """One camera's link. `on_up()` is awaited after each connect, `on_message(kind, body)` is called per message."""
 
-    def __init__(self, secrets, on_up, on_message, keepalive_s=30):
+    def __init__(self, secrets, on_up, on_message, keepalive_s=30, answer_ms=10_000):
         self._host, self._port = secrets["mqtt"]["host"], secrets["mqtt"]["port"]
         self._camera, self._token = secrets["camera"], secrets["token"]
         self._prefix = secrets["root"] + "/" + secrets["camera"] + "/"
         self._on_up, self._on_message = on_up, on_message
-        self._keepalive_s = keepalive_s
+        self._keepalive_s, self._answer_ms = keepalive_s, answer_ms
         self._client = self._wire = self._stream = None
         self._inbox = []
         self._answers = 0  # PINGRESPs so far
@@ -87,10 +86,10 @@ class Mqtt:
 
     async def _session(self):
         self._become(CONNECTING)
-        stream = await open_stream(self._host, self._port, _CONNECT_MS)
+        stream = await open_stream(self._host, self._port, self._answer_ms)
         try:
             self._stream = stream
-            await asyncio.wait_for_ms(self._handshake(), _CONNECT_MS)
+            await asyncio.wait_for_ms(self._handshake(), self._answer_ms)
             await self._serve()
         finally:
             self._become(DOWN)
@@ -190,7 +189,7 @@ class Mqtt:
         while True:
             await self._to_send.wait()
             self._to_send.clear()
-            await asyncio.wait_for_ms(self._flush(), _PING_MS)
+            await asyncio.wait_for_ms(self._flush(), _WRITE_MS)
 
     async def _flush(self):
         data = self._wire.take()
@@ -208,9 +207,9 @@ class Mqtt:
             if quiet < half_ms:
                 await asyncio.sleep_ms(half_ms - quiet)
                 continue
-            await self.ping()
+            await self.ping(self._answer_ms)
 
-    async def ping(self, timeout_ms=_PING_MS):
+    async def ping(self, timeout_ms):
         """Ask the broker for a sign of life: everything published before has then arrived there.
 
         Raises:

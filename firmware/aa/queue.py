@@ -51,7 +51,7 @@ class Entry:
 
 
 def _parse(file):
-    stem, _, ending = file.rpartition(".")
+    stem, _, ending = file.partition(".")
     seq, _, photo = stem.partition("-")
     if len(seq) == 8 and seq.isdigit() and is_photo_id(photo):
         return int(seq), photo, "." + ending
@@ -99,12 +99,9 @@ class Queue:
             self._sent.append(entry)
         else:
             log.warning("torn photo removed", photo=entry.photo)
-            for ending in (".jpg", _WAITING, _SENT):
-                if ending in endings:
-                    files.remove(self.path(entry, ending))
-        for ending in endings:
-            if ending == ".tmp":
+            for ending in endings:
                 files.remove(self.path(entry, ending))
+        files.remove(self.path(entry, _WAITING + ".tmp"))
 
     def next_seq(self):
         """Return the number of the next photo; the newest one that was handed over is kept to know it."""

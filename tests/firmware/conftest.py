@@ -1,0 +1,55 @@
+"""Runs the firmware's cases on MicroPython, one process each."""
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from simulator.available import micropython, why_not
+from simulator.camera import FIRMWARE, HARDWARE
+from simulator.errors import LibraryError
+from simulator.libraries import ensure_libraries
+
+REPOSITORY = Path(__file__).parents[2]
+CASES = Path(__file__).parent / "on_micropython"
+_TIMEOUT_S = 40
+
+RunCase = Callable[..., str]
+
+
+@pytest.fixture(scope="session")
+def libraries() -> Path:
+    """The folder with umqtt.simple and ssd1306."""
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    try:
+        return ensure_libraries(REPOSITORY / ".cache")
+    except LibraryError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture
+def run_case(libraries: Path, tmp_path: Path) -> RunCase:
+    """Run one case in an empty folder, and return what it printed."""
+
+    def run(module: str, case: str, *arguments: object) -> str:
+        work = tmp_path / "work"
+        work.mkdir()
+        command = micropython(
+            "-X", "heapsize=2M", str(CASES / "harness.py"), str(FIRMWARE), str(HARDWARE), str(libraries), module, case
+        )
+        done = subprocess.run(
+            [*command, *map(str, arguments)],
+            cwd=work,
+            capture_output=True,
+            text=True,
+            timeout=_TIMEOUT_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        assert (done.returncode, done.stdout[-7:]) == (0, "PASSED\n"), f"{module}.{case}\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    return run

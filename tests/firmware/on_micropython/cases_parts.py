@@ -1,0 +1,184 @@
+"""The small parts: settings, back-off, JPEG, DNS, shutter, sensor."""
+
+import asyncio
+import sys
+import time
+
+from aa import dns, jpeg
+from aa.backoff import Backoff
+from aa.capture import NoFrame, Sensor
+from aa.settings import BadSettings, Settings, load_secrets
+from aa.shutter import Shutter
+from helpers import JPEG, araises, raises
+
+
+def settings_hold_over_a_restart_all_or_none():
+    settings = Settings("s.json", {"frame_size": "UXGA"})
+    assert settings["frame_size"] == "UXGA" and settings["quality"] == 85
+    raises(BadSettings, settings.change, {"quality": 50, "frame_size": "HUGE"})
+    assert settings["quality"] == 85
+    settings.change({"quality": 50, "idle_timeout_ms": 60_000})
+    again = Settings("s.json", {"frame_size": "UXGA"})
+    assert again["quality"] == 50 and again["idle_timeout_ms"] == 60_000
+
+
+def impossible_settings_are_refused():
+    settings = Settings("s.json", {})
+    for change in ({}, {"colour": 1}, {"quality": 4}, {"quality": "9"}, {"quality": 50.0}, {"idle_timeout_ms": -1}):
+        raises(BadSettings, settings.change, change)
+
+
+def a_file_of_settings_that_is_no_object_costs_nothing():
+    for text in ("[1]", "7", "{", '{"quality": "x"}'):
+        with open("s.json", "w") as file:
+            file.write(text)
+        assert Settings("s.json", {})["quality"] == 85
+
+
+def secrets_that_are_incomplete_are_told():
+    assert "missing" in str(raises(BadSettings, load_secrets, "none.json"))
+    with open("x.json", "w") as file:
+        file.write('{"camera":"a","token":"t","board":"sim","wifi":{},"mqtt":{"host":"h","port":1},"ftp":{"host":"h"}}')
+    assert "ftp" in str(raises(BadSettings, load_secrets, "x.json"))
+
+
+def back_off_grows_jittered_to_its_limit_and_starts_anew():
+    backoff = Backoff(100, 1_000)
+    for whole in (100, 200, 400, 800, 1_000, 1_000):
+        assert whole // 2 <= backoff.next_ms() <= whole
+    backoff.reset()
+    assert backoff.next_ms() <= 100
+    assert len({Backoff(10_000).next_ms() for _ in range(50)}) > 10
+
+
+def jpegs_are_measured_and_half_ones_seen():
+    from array import array
+
+    signed = memoryview(array("b", JPEG))
+    assert jpeg.dimensions(signed) == (1600, 1200) and jpeg.is_whole(signed)
+    assert not jpeg.is_whole(signed[:-70]) and not jpeg.is_whole(signed[2:])
+    assert jpeg.is_whole(JPEG + bytes(30)), "some sensors pad"
+    assert jpeg.dimensions(JPEG[:22]) is None and jpeg.dimensions(b"\xff\xd8" + bytes(300)) is None
+    assert jpeg.dimensions(b"\xff\xd8" + b"\xff\xe0\x00\x00" * 50) is None
+
+
+def names_in_answers_are_followed_and_garbage_is_not():
+    ident = b"\x12\x34"
+    question = bytes(dns.query(ident, "pi.lan")[12:])
+    head = ident + b"\x81\x80\x00\x01\x00\x02\x00\x00\x00\x00"
+    alias = b"\xc0\x0c\x00\x05\x00\x01\x00\x00\x00\x3c\x00\x04\x01x\xc0\x0f"
+    found = b"\xc0\x28\x00\x01\x00\x01\x00\x00\x00\x3c\x00\x04\xc0\xa8\x01\x07"
+    packet = head + question + alias + found
+    assert dns.answer(packet, ident) == "192.168.1.7"
+    assert dns.answer(packet, b"xx") is None
+    for end in range(len(packet)):
+        assert dns.answer(packet[:end], ident) is None
+    raises(dns.NameNotFound, dns.query, ident, "a..b")
+
+
+async def a_name_is_asked_for_without_blocking_and_given_up_in_time():
+    import socket
+
+    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    for port in range(30_000, 60_000):
+        try:
+            sock.bind(socket.getaddrinfo("127.0.0.1", port)[0][-1])
+            break
+        except OSError:
+            continue
+    dns.use_server("127.0.0.1", port)
+    started = time.ticks_ms()
+    await araises(dns.NameNotFound, dns.resolve("pi.lan", 600))
+    assert time.ticks_diff(time.ticks_ms(), started) < 4_000
+    assert await dns.resolve("10.0.0.9", 10) == "10.0.0.9" and await dns.resolve("localhost", 10) == "127.0.0.1"
+    asked = asyncio.create_task(dns.resolve("pi.lan", 3_000))
+    sock.setblocking(True)
+    for _ in range(4):  # three that nobody answered, then ours
+        await asyncio.sleep_ms(20)
+        packet, address = sock.recvfrom(512)
+    sock.sendto(
+        packet[:2]
+        + b"\x81\x80\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01\x00\x01\x00\x00\x00\x00\x00\x04\x7f\x00\x00\x05",
+        address,
+    )
+    assert await asked == "127.0.0.5"
+    sock.close()
+
+
+async def each_press_of_a_button_is_one_press():
+    shutter = Shutter({"kind": "button", "pin": 12, "active": 0})
+    for _ in range(2):
+        await shutter._pin._press("60")
+    first = await asyncio.wait_for(shutter.wait(), 1)
+    second = await asyncio.wait_for(shutter.wait(), 1)
+    assert first.trigger == "button" and time.ticks_diff(second.ticks, first.ticks) >= 100
+    await araises(asyncio.TimeoutError, asyncio.wait_for_ms(shutter.wait(), 50))
+
+
+async def a_bouncing_button_is_one_press():
+    shutter = Shutter({"kind": "button", "pin": 12, "active": 0})
+    for level in (0, 1, 0, 1, 0):
+        shutter._pin._set(level)
+        await asyncio.sleep_ms(2)
+    await asyncio.wait_for(shutter.wait(), 1)
+    await araises(asyncio.TimeoutError, asyncio.wait_for_ms(shutter.wait(), 50))
+
+
+async def a_touch_is_one_press_and_drift_is_none():
+    shutter = Shutter({"kind": "touch", "pin": 12, "percent": 70})
+    watching = asyncio.create_task(shutter.watch())
+    for level in range(600, 300, -3):  # damp comes slowly
+        shutter._pad._level = level
+        await asyncio.sleep_ms(21)
+    await araises(asyncio.TimeoutError, asyncio.wait_for_ms(shutter.wait(), 10))
+    shutter._pad._level = 100
+    assert (await asyncio.wait_for(shutter.wait(), 1)).trigger == "touch"
+    await araises(asyncio.TimeoutError, asyncio.wait_for_ms(shutter.wait(), 100))
+    watching.cancel()
+
+
+def presses_that_wait_are_bounded_and_counted():
+    shutter = Shutter({"kind": "button", "pin": 12})
+    taken = [shutter.press("command", "c") for _ in range(12)]
+    assert taken == [True] * 8 + [False] * 4 and shutter.discarded == 4
+
+
+class _Camera:
+    """A sensor whose frames are given."""
+
+    frames = []
+
+    class PixelFormat:
+        JPEG = 4
+
+    class GrabMode:
+        LATEST = 1
+
+    class FrameSize:
+        UXGA = "uxga"
+
+    def __init__(self, **asked):
+        self.asked = asked
+
+    Camera = property(lambda self: self._make)
+
+    def capture(self):
+        return _Camera.frames.pop(0)
+
+    def get_sensor_name(self):
+        return "OV2640"
+
+
+async def a_stale_frame_none_and_a_half_one_are_not_the_photo():
+    module = type("camera", (), {})
+    module.Camera, module.PixelFormat = _Camera, _Camera.PixelFormat
+    module.GrabMode, module.FrameSize = _Camera.GrabMode, _Camera.FrameSize
+    sys.modules["camera"] = module
+    sensor = Sensor({"pins": {"xclk_pin": 21}, "stale_frames": 1}, {"frame_size": "UXGA", "quality": 80})
+    _Camera.frames = [JPEG + b"old", None, JPEG[:200], JPEG]
+    frame, width, height = await sensor.shoot()
+    assert frame == JPEG and (width, height) == (1600, 1200)
+    asked = sensor._camera.asked
+    assert asked["fb_count"] == 2 and asked["grab_mode"] == 1 and asked["pixel_format"] == 4 and asked["xclk_pin"] == 21
+    _Camera.frames = [None] * 5
+    await araises(NoFrame, sensor.shoot())

