@@ -92,7 +92,7 @@ class Batch:
                 case.verdict = self._conflict(case, row, result)
             else:
                 self.stored.append(f"{row.camera}/{row.photo}")
-                case.verdict = Verdict(Fate.DISCARD, 226, "Stored.", row.photo)
+                case.verdict = Verdict(Fate.STORE, 226, "Stored.", row.photo)
 
     def _conflict(self, case: Case, row: Received, conflict: ConflictError) -> Verdict:
         """What was said of the photo changed while its bytes were being written: they are not the photo after all."""
@@ -114,7 +114,7 @@ class Batch:
                 self._kit.partials.set_aside(target)
             case Fate.DISCARD:
                 self._kit.partials.discard(target)
-            case Fate.KEEP | Fate.STORE:
+            case Fate.KEEP | Fate.STORE:  # stays, or is the photo now
                 pass
         if verdict.stored is None:
             log.warning("upload not stored", camera=target.camera, file=target.photo or target.name, why=verdict.text)
@@ -137,7 +137,8 @@ def refusal(error: Exception) -> RefusedError:
 
 
 def _facts(upload: Upload) -> Facts:
-    data = Path(upload.path).read_bytes()
+    with open(upload.path, "rb", buffering=0) as file:  # noqa: PTH123 - a Path costs as much as the reading
+        data = file.read()
     try:
         jpeg = inspect(data)
     except JpegError as error:

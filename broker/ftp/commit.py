@@ -6,6 +6,7 @@ Order is everything here: verify, fsync the file, rename it, fsync its folder, c
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeVar
 
@@ -19,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 _MOST = 64  # uploads in one transaction: enough to share its cost, few enough that the first need not wait long
 _HOUR_S = 3600.0
+_SIBLINGS = 8
+_LINGER_S = 0.002
 
 T = TypeVar("T")
 Post = Callable[[Callable[[], None]], None]
@@ -31,8 +34,20 @@ class _Question(NamedTuple):
 class Committer:
     """Takes finished uploads, and questions that need the disk or the database; answers in the event loop."""
 
-    def __init__(self, *, kit: Kit, post: Post, on_stored: Callable[[], None] | None, partial_days: int) -> None:
-        """Take `post`, which runs a call in the event loop, and `on_stored`, called here after each batch."""
+    def __init__(
+        self,
+        *,
+        kit: Kit,
+        post: Post,
+        on_stored: Callable[[], None] | None,
+        partial_days: int,
+        receiving: Callable[[], int],
+    ) -> None:
+        """Take `post`, which runs a call in the event loop, and `on_stored`, called here after each batch.
+
+        `receiving` tells how many uploads are under way: when they are many, a batch waits a moment for company.
+        """
+        self._receiving = receiving
         self._kit = kit
         self._post = post
         self._on_stored = on_stored
@@ -88,6 +103,8 @@ class Committer:
             except queue.Empty:
                 self._attempt(lambda: self._kit.partials.prune(days=self._partial_days))
                 continue
+            if self._receiving() >= _SIBLINGS:
+                time.sleep(_LINGER_S)
             while len(jobs) < _MOST and not self._jobs.empty():
                 jobs.append(self._jobs.get())
             return jobs

@@ -12,6 +12,7 @@ before the 226; only ABOR is heard while bytes are still coming. What can be don
 from __future__ import annotations
 
 import socket
+import sys
 from collections import deque
 from collections.abc import Callable
 from enum import Enum, auto
@@ -50,6 +51,7 @@ class Control(FTPHandler):
     dtp_handler = DataChannel
     passive_dtp = PassiveListener
     banner = "Aperture Archive."
+    producer_fifo: deque[bytes | None]
 
     def __init__(self, conn: socket.socket, server: Listener, ioloop: Any = None) -> None:
         """Take an accepted connection."""
@@ -64,6 +66,7 @@ class Control(FTPHandler):
         self.declared = Declared()
         self.phase = Phase.IDLE
         self._waiting: deque[bytes] = deque()
+        self._corked = False
         super().__init__(conn, server, ioloop=ioloop)
         self._current_type = "i"
         self._log_debug = False
@@ -102,8 +105,28 @@ class Control(FTPHandler):
         self.push(resp + "\r\n")
 
     def push(self, data: str) -> None:
-        """Send text."""
-        super().push(data)  # pyright: ignore[reportArgumentType] - text here, bytes in its own base class
+        """Send text; while commands are being read, once for all of them."""
+        if self._corked:
+            self.producer_fifo.append(data.encode())
+        else:
+            super().push(data)  # pyright: ignore[reportArgumentType] - text here, bytes in its own base class
+
+    def handle_read(self) -> None:
+        """Read commands. A camera sends several in one write: it gets their replies in one as well."""
+        self._corked = True
+        try:
+            super().handle_read()
+        finally:
+            self._corked = False
+        if not self._closed and self.producer_fifo:
+            self._join_replies()
+            self.initiate_send()
+
+    def _join_replies(self) -> None:
+        replies = [reply for reply in self.producer_fifo if reply is not None]
+        if 1 < len(replies) == len(self.producer_fifo):
+            self.producer_fifo.clear()
+            self.producer_fifo.append(b"".join(replies))
 
     def say_goodbye(self, reply: str) -> None:
         """Send a last reply and close the session."""
@@ -218,4 +241,4 @@ class Control(FTPHandler):
     def log_exception(self, instance: Any) -> None:
         """Log what should not have been raised."""
         del instance
-        log.error("unexpected error in an ftp session", exc_info=True)
+        log.error("unexpected error in an ftp session", exc_info=sys.exception())

@@ -12,6 +12,7 @@ the connection joins the event loop only once it has something to do: until then
 from __future__ import annotations
 
 import socket
+import sys
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -90,7 +91,7 @@ class DataChannel(DTPHandler):
         if self.transfer is None:
             super().handle_error()
         else:
-            log.error("unexpected error in an upload", exc_info=True)
+            log.error("unexpected error in an upload", exc_info=sys.exception())
             self.fail(RefusedError(451, "The server failed; send it again later."))
 
     def fail(self, refused: RefusedError) -> None:

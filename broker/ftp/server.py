@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -49,7 +50,7 @@ class Listener(FTPServer):
 
     def handle_error(self) -> None:
         """Take a breath when a connection can't be accepted (too many open files), rather than close for good."""
-        log.error("a connection could not be accepted", exc_info=True)
+        log.error("a connection could not be accepted", exc_info=sys.exception())
         self.del_channel()
         self.ioloop.call_later(_BREATH_S, self._listen_again)
 
@@ -109,6 +110,7 @@ class FtpServer:
             post=self._mailbox.post,
             on_stored=self._on_stored,
             partial_days=self._settings.partial_days,
+            receiving=lambda: len(self._shared.active),
         )
         self._accounts = Accounts(database=self._kit.database, post=self._mailbox.post, on_change=self._recheck)
         self._shared = Shared(

@@ -213,7 +213,7 @@ class House:
 
 @pytest.fixture
 def make_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
-    before = {thread for thread in threading.enumerate()}
+    before = set(threading.enumerate())
     houses: list[House] = []
 
     def make(root: Path | None = None, **settings) -> House:

@@ -1,7 +1,6 @@
 """A photo that is handed over: 226 means complete, verified, on disk and in the database."""
 
 import hashlib
-import socket
 
 
 def test_226_means_stored(house, jpeg, photo_id):
