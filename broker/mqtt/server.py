@@ -34,6 +34,7 @@ class MqttBroker:
         kind: which broker: mosquitto, nats or external; `auto` is decided when it is made.
         host: the address at which a program on this machine reaches it.
         port: its port; the one that was chosen where the settings say 0.
+        tls_port: its port for TLS, if it has one.
     """
 
     def __init__(self, *, settings: MqttSettings, data_dir: Path, database: Database) -> None:
@@ -50,6 +51,7 @@ class MqttBroker:
         self.kind = BrokerKind.EXTERNAL if self._engine is None else self._engine.kind
         self.host = ports.reachable(settings.host)
         self.port = settings.port
+        self.tls_port = settings.tls_port
 
     @property
     def pid(self) -> int | None:
