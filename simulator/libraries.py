@@ -82,10 +82,11 @@ def _fetch(library: Library, work: Path, whole: Path) -> None:
     """Download, check and unpack one archive, and move its modules into `whole`."""
     from unearth import PackageFinder  # noqa: PLC0415 - the simulator's extra may not be installed
 
+    index = index_url()
     wanted = {"sha256": [library.sha256]}
     requirement = f"{library.project}=={library.version}"
     try:
-        finder = PackageFinder(index_urls=[index_url()])
+        finder = PackageFinder(index_urls=[index])
         best = finder.find_best_match(requirement).best
         unpacked = finder.download_and_unpack(best.link, work, hashes=wanted) if best else None
     except Exception as error:  # unearth lets its HTTP library's errors through
@@ -94,7 +95,7 @@ def _fetch(library: Library, work: Path, whole: Path) -> None:
             "Check the network, or set PIP_INDEX_URL to an index that has it"
         ) from error
     if unpacked is None:
-        raise LibraryError(f"{requirement} is not in {_shown(index_url())}")
+        raise LibraryError(f"{requirement} is not in {_shown(index)}")
     top = Path(library.proof).parts[0]
     if not (unpacked / library.proof).is_file():
         raise LibraryError(f"{requirement} does not hold {library.proof}")
@@ -106,7 +107,7 @@ def index_url() -> str:
     given = os.environ.get("PIP_INDEX_URL")
     if given:
         return given
-    for command in ([sys.executable, "-m", "pip"], ["pip3"], ["pip"]):
+    for command in ([sys.executable, "-m", "pip"], ["pip"]):
         try:
             answer = subprocess.run(  # noqa: S603 - fixed words
                 [*command, "config", "get", "global.index-url"],
