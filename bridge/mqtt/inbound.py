@@ -52,6 +52,8 @@ class Inbound:
 
     async def take(self, heard: Heard) -> None:
         """Take one message; never raises for what it says."""
+        if heard.topic == self._topics.server_status:  # our own: `+/status` matches it too
+            return
         at = self._topics.parse(heard.topic)
         if at is None:
             self._complaints.about("strange topics", heard.topic)

@@ -9,6 +9,7 @@ answering later, and cameras say again whatever was not acknowledged.
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -66,8 +67,10 @@ class Link:
         """
         backoff = Backoff(first=self._tuning.reconnect_first_s, most=self._tuning.reconnect_most_s)
         while True:
+            _heed_cancellation()
             try:
                 async with self._connected() as client:
+                    _heed_cancellation()
                     backoff.reset()
                     await self._serve(client, on_connect, on_message)
             except (aiomqtt.MqttError, OSError) as error:
@@ -82,8 +85,8 @@ class Link:
         if client is None:
             return False
         try:
-            await client.publish(topic, body, qos=1, retain=retain)
-        except (aiomqtt.MqttError, ValueError) as error:
+            await self._say(client, topic, body, retain=retain)
+        except (aiomqtt.MqttError, TimeoutError, ValueError) as error:
             log.debug("not sent over MQTT", topic=topic, error=str(error))
             return False
         return True
@@ -106,20 +109,24 @@ class Link:
         )
         async with client:
             filters = [(self._topics.every(kind), 1) for kind in FROM_CAMERA + FROM_OPERATOR]
-            granted = await client.subscribe(filters)
+            async with asyncio.timeout(self._tuning.mqtt_timeout_s):
+                granted = await client.subscribe(filters, timeout=math.inf)
             if _REFUSED in granted:
                 log.error("the MQTT broker refuses the bridge's subscriptions: is its account of the server's role?")
             self._client = client
             try:
-                await client.publish(self._topics.server_status, self._status("online"), qos=1, retain=True)
+                await self._say(client, self._topics.server_status, self._status("online"), retain=True)
                 log.info("connected to the MQTT broker", host=at.host, port=at.port)
                 yield client
             finally:
                 self._client = None
-                with contextlib.suppress(aiomqtt.MqttError):
-                    await client.publish(
-                        self._topics.server_status, self._status("offline"), qos=1, retain=True, timeout=1
-                    )
+                with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
+                    await self._say(client, self._topics.server_status, self._status("offline"), retain=True)
+
+    async def _say(self, client: aiomqtt.Client, topic: str, body: bytes, *, retain: bool) -> None:
+        """Publish, with a deadline of our own: the library's, `asyncio.wait_for`, can swallow a cancellation."""
+        async with asyncio.timeout(self._tuning.mqtt_timeout_s):
+            await client.publish(topic, body, qos=1, retain=retain, timeout=math.inf)
 
     async def _serve(
         self,
@@ -137,6 +144,13 @@ class Link:
 
     def _status(self, status: str) -> bytes:
         return ServerStatus(status=status, version=self._version).encode()
+
+
+def _heed_cancellation() -> None:
+    """Raise the cancellation that a library has swallowed: Python 3.11's `asyncio.wait_for` does when both race."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _run(work: Callable[[], Awaitable[None]]) -> None:

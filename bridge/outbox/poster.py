@@ -114,9 +114,7 @@ class Poster:
             case Deleted():
                 await self._done_editing(job, error="the message was deleted in Discord")
             case RateLimited():
-                words = None if outcome.scope is Scope.OURS else "Discord said wait"
-                await self._postpone(claim, words, not_before_ms=0)
-                await self._save_pauses(claim.target)
+                await self._wait(claim, outcome)
             case Parked():
                 await self._park(claim.target, outcome)
                 await self._postpone(claim, outcome.reason, not_before_ms=0)
@@ -191,9 +189,15 @@ class Poster:
             )
         )
 
-    async def _save_pauses(self, target: str) -> None:
+    async def _wait(self, claim: Claim, outcome: RateLimited) -> None:
+        words = None if outcome.scope is Scope.OURS else "Discord said wait"
         pauses = [asdict(one) for one in self._client.limiter.pauses()]
-        await self._write(lambda connection: outbox.save_pauses(connection, target=target, pauses=pauses or None))
+
+        def work(connection: Connection) -> None:
+            outbox.save_pauses(connection, target=claim.target, pauses=pauses or None)
+            outbox.postpone(connection, claim=claim, not_before_ms=0, error=words, uncertain=False, now_ms=now_ms())
+
+        await self._write(work)
 
     async def _write(self, work: Callable[[Connection], Any]) -> None:
         """Write an outcome down, however long the disk takes: forgetting one would post a photo twice."""

@@ -214,8 +214,8 @@ def _until() -> Callable[..., Any]:
     return until
 
 
-def settings_for(folder: Path, discord: DiscordStandIn | None, **more: Any) -> Settings:
-    given = {"webhook_url": discord.webhook_url(), "api_base": discord.api_base} if discord else {}
+def settings_for(folder: Path, stand_in: DiscordStandIn | None, **more: Any) -> Settings:
+    given = {"webhook_url": stand_in.webhook_url(), "api_base": stand_in.api_base} if stand_in else {}
     own = more.pop("discord", {})
     merged = DiscordSettings.model_validate({"channel_per_minute": 6000, **given, **own})
     return Settings(data_dir=folder, discord=merged, **more)
@@ -324,3 +324,8 @@ def _camera_on(broker: Broker) -> Callable[..., Any]:
 @pytest.fixture(name="jpeg")
 def _jpeg() -> Callable[..., bytes]:
     return jpeg
+
+
+@pytest.fixture
+def make_home(archive: Archive, broker: Broker, tmp_path: Path) -> Callable[[DiscordStandIn], Home]:
+    return lambda discord: Home(archive, broker, discord, tmp_path)
