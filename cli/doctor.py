@@ -4,7 +4,7 @@ import argparse
 import asyncio
 import os
 import shutil
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from aperture.clock import now_ms
-from aperture.settings import BrokerKind, Settings
+from aperture.settings import BrokerKind, FtpSettings, MqttSettings, Settings
 from aperture.store import cameras, schema, service_secret
 from aperture.store.database import Database
 from aperture.store.errors import StoreError
@@ -56,7 +56,7 @@ async def doctor(options: argparse.Namespace, settings: Settings) -> int:
     return int(any(finding.verdict is Verdict.WRONG for finding in findings))
 
 
-async def _findings(settings: Settings) -> Any:
+async def _findings(settings: Settings) -> AsyncGenerator[Finding]:
     yield _data_folder(settings)
     yield _broker_program(settings)
     try:
@@ -133,14 +133,12 @@ async def _mqtt(settings: Settings, database: Database, running: dict[str, Any])
     username, password = service_secret.credentials(
         settings.mqtt, database=database, data_dir=settings.data_dir, name="doctor", now_ms=now_ms()
     )
-    where = running.get("mqtt") or {"host": runfile.local(settings.mqtt.host), "port": settings.mqtt.port}
+    host, port = _where(running, "mqtt", settings.mqtt)
     topic = f"{settings.mqtt.root}/server/status"
-    place = f"{where['host']}:{where['port']}"
+    place = f"{host}:{port}"
     while True:  # a running broker takes in a first account within a second
         try:
-            async with aiomqtt.Client(
-                where["host"], where["port"], username=username, password=password, identifier=username
-            ) as client:
+            async with aiomqtt.Client(host, port, username=username, password=password, identifier=username) as client:
                 await client.subscribe(topic, qos=1)
                 async for message in client.messages:
                     if b"online" in bytes(message.payload or b""):  # pyright: ignore[reportArgumentType] - bytes, as asked for
@@ -151,12 +149,12 @@ async def _mqtt(settings: Settings, database: Database, running: dict[str, Any])
 
 
 async def _ftp(settings: Settings, _database: Database, running: dict[str, Any]) -> Finding:
-    where = running.get("ftp") or {"host": runfile.local(settings.ftp.host), "port": settings.ftp.port}
-    reader, writer = await asyncio.open_connection(where["host"], where["port"])
+    host, port = _where(running, "ftp", settings.ftp)
+    reader, writer = await asyncio.open_connection(host, port)
     banner = (await reader.readline()).decode(errors="replace").strip()
     writer.close()
     await writer.wait_closed()
-    place = f"{where['host']}:{where['port']}"
+    place = f"{host}:{port}"
     if banner.startswith("220"):
         return Finding("FTP", Verdict.OK, place)
     return Finding("FTP", Verdict.WRONG, f"{place} says {banner!r}", "look at the log of aperture up")
@@ -165,13 +163,19 @@ async def _ftp(settings: Settings, _database: Database, running: dict[str, Any])
 async def _http(settings: Settings, _database: Database, running: dict[str, Any]) -> Finding:
     import aiohttp  # noqa: PLC0415
 
-    url = (running.get("api") or {}).get("url") or f"http://{runfile.local(settings.api.host)}:{settings.api.port}"
+    api: dict[str, str] = running.get("api") or {}
+    url = api.get("url") or f"http://{runfile.local(settings.api.host)}:{settings.api.port}"
     async with aiohttp.ClientSession() as session, session.get(f"{url}/readyz") as answer:
         if answer.ok:
             return Finding("HTTP", Verdict.OK, url)
         return Finding(
             "HTTP", Verdict.WRONG, f"{url} is not ready: {await answer.text()}", "look at the log of aperture up"
         )
+
+
+def _where(running: dict[str, Any], part: str, settings: MqttSettings | FtpSettings) -> tuple[str, int]:
+    listener: dict[str, Any] = running.get(part) or {}
+    return listener.get("host") or runfile.local(settings.host), listener.get("port") or settings.port
 
 
 def _cameras(database: Database) -> Finding:

@@ -146,7 +146,8 @@ async def _start_ftp(stack: AsyncExitStack, system: System) -> None:
 
 
 async def _start_bridge(starter: Starter, system: System) -> None:
-    from bridge import Bridge, MqttEndpoint  # noqa: PLC0415
+    from bridge.mqtt.link import MqttEndpoint  # noqa: PLC0415
+    from bridge.service import Bridge  # noqa: PLC0415
 
     settings = system.settings
     username, password = service_secret.credentials(

@@ -88,9 +88,7 @@ async def stop_signal() -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
-    await stopped.wait()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.remove_signal_handler(number)
+    await stopped.wait()  # the handlers stay: an impatient second Ctrl-C must not cut the ending short
     print("\nEnding: what is under way is finished first.", flush=True)
 
 
