@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -39,7 +40,8 @@ class DataChannel(DTPHandler):
     def __init__(self, sock: socket.socket, cmd_channel: Session) -> None:
         """Take an accepted connection of a session."""
         self.transfer: Transfer | None = None
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with suppress(OSError):  # reset before it was accepted
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().__init__(sock, cmd_channel)
 
     def add_channel(self, map: Any = None, events: int | None = None) -> None:  # noqa: A002 - asyncore's name
@@ -150,6 +152,8 @@ class PassiveListener(PassiveDTP):
         """Take the connection if it comes from where the session does; else say nothing about it to the session."""
         if addr[0] == self.cmd_channel.remote_ip:
             super().handle_accepted(sock, addr)
+            if self.cmd_channel.connected and self.cmd_channel.data_channel is None:
+                self.cmd_channel.no_data_connection()  # unless it has served its purpose by now
         else:
             log.warning("data connection from another address refused", address=addr[0])
             sock.close()

@@ -96,6 +96,8 @@ class Wire:
     def put_part(self, command: str, data: bytes, *, reset: bool = False) -> str:
         """Send these bytes and close; return the reply that ends it."""
         connection = self.data()
+        if reset:
+            self.ask("NOOP")  # the server has accepted the data connection since: a reset one it could not
         self.send(command)
         first = self.reply()
         with contextlib.suppress(ConnectionError):
