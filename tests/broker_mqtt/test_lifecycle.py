@@ -136,6 +136,22 @@ async def test_a_killed_broker_is_back_on_its_port_with_what_was_retained(
             assert (await phone.until_heard("aperture/porch/photo")).payload == round_number
 
 
+async def test_what_waits_for_an_absent_client_survives_a_kill(house: Any) -> None:
+    """A persistent session keeps its subscription and its messages."""
+    session: dict[str, Any] = {"identifier": "phone", "clean_session": False}
+    async with house.client("phone", **session) as phone:
+        await phone.subscribe("aperture/+/photo", qos=1)
+    async with house.listening(await house.server(), "aperture/porch/ack") as server:
+        await server.client.publish("aperture/porch/photo", b"waits", qos=1)
+        await server.client.publish("aperture/porch/ack", b"sentinel", qos=1)
+        await server.until_heard("aperture/porch/ack")
+        os.kill(house.broker.pid, signal.SIGKILL)
+        await server.until_closed()
+    await house.admitted("porch")
+    async with house.listening(house.client("phone", **session)) as phone:
+        assert (await phone.until_heard("aperture/porch/photo")).payload == b"waits"
+
+
 async def test_an_account_added_while_the_broker_is_down_is_known_when_it_is_back(house: Any) -> None:
     os.kill(house.broker.pid, signal.SIGKILL)
     house.add("attic")
