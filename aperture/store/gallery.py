@@ -1,7 +1,7 @@
 """Reading photos: one, or a page of the newest, as the public record that HTTP and MQTT show."""
 
 import base64
-import binascii
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
@@ -14,6 +14,7 @@ from aperture.store import schema
 from aperture.store.errors import NotFoundError
 
 _STAGES = tuple(Stages.model_fields)
+_KEY = re.compile(r"([0-9]{1,16}):([a-z2-7]{26})")
 
 
 def record(connection: Connection, photo: str, *, links: Links) -> PhotoRecord:
@@ -105,7 +106,9 @@ def _key(row: Row[Any]) -> str:
 
 def _parse(key: str) -> tuple[int, str]:
     try:
-        at_ms, _, photo = base64.urlsafe_b64decode(key + "=" * (-len(key) % 4)).decode().partition(":")
-        return int(at_ms), photo
-    except (binascii.Error, ValueError):
-        raise NotFoundError("`before` is no key that a page of photos gave as `next`") from None
+        found = _KEY.fullmatch(base64.urlsafe_b64decode(key + "=" * (-len(key) % 4)).decode())
+    except ValueError:  # no base64, or no text in it
+        found = None
+    if found is None:
+        raise NotFoundError("`before` is no key that a page of photos gave as `next`")
+    return int(found[1]), found[2]

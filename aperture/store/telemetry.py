@@ -50,17 +50,25 @@ def points(connection: Connection, *, camera: str, from_ms: int, to_ms: int, mos
     Raw rows serve while they reach back far enough and steps are shorter than an hour; else the hours do.
     """
     step_ms = max(1, -(-(to_ms - from_ms) // most))
-    oldest = connection.execute(
-        select(func.min(schema.telemetry.c.at_ms)).where(schema.telemetry.c.camera == camera)
-    ).scalar()
-    if oldest is not None and (step_ms < HOUR_MS or oldest <= from_ms):
+    if step_ms < HOUR_MS and _raw_reaches(connection, camera, from_ms):
         return _raw(connection, camera, from_ms, to_ms, step_ms)
-    return _hours(connection, camera, from_ms, to_ms, step_ms)
+    from_ms -= from_ms % HOUR_MS  # the hour that it lies in counts
+    return _hours(connection, camera, from_ms, to_ms, max(step_ms, -(-(to_ms - from_ms) // most)))
 
 
 def forget(connection: Connection, *, before_ms: int) -> int:
     """Drop raw rows older than this; the hours stay. Return how many went."""
     return connection.execute(delete(schema.telemetry).where(schema.telemetry.c.at_ms < before_ms)).rowcount
+
+
+def _raw_reaches(connection: Connection, camera: str, from_ms: int) -> bool:
+    """Whether raw rows are still there from `from_ms` on, or were never dropped at all."""
+    raw, hour = schema.telemetry.c, schema.telemetry_hour.c
+    oldest = connection.execute(select(func.min(raw.at_ms)).where(raw.camera == camera)).scalar()
+    if oldest is None or oldest <= from_ms:
+        return oldest is not None
+    first_hour = connection.execute(select(func.min(hour.hour_ms)).where(hour.camera == camera)).scalar()
+    return first_hour is None or first_hour >= oldest - oldest % HOUR_MS
 
 
 def _count(connection: Connection, camera: str, hour_ms: int, field: str, value: int) -> None:
@@ -86,7 +94,7 @@ def _raw(connection: Connection, camera: str, from_ms: int, to_ms: int, step_ms:
     found: list[Point] = []
     for field in FIELDS:
         column = table[field]
-        step = (table.at_ms - from_ms).op("/")(step_ms)
+        step = (table.at_ms - from_ms) // step_ms
         query = (
             select(step, func.count(column), func.min(column), func.max(column), func.avg(column))
             .where(table.camera == camera, table.at_ms >= from_ms, table.at_ms < to_ms, column.is_not(None))
@@ -101,7 +109,7 @@ def _raw(connection: Connection, camera: str, from_ms: int, to_ms: int, step_ms:
 
 def _hours(connection: Connection, camera: str, from_ms: int, to_ms: int, step_ms: int) -> list[Point]:
     table = schema.telemetry_hour.c
-    step = (table.hour_ms - from_ms).op("/")(step_ms)
+    step = (table.hour_ms - from_ms) // step_ms
     query = (
         select(
             step,
