@@ -58,6 +58,7 @@ FORBIDDEN = Kind(
     "forbidden", 403, "The token may not do this", "this needs an operator's token; this one is a reader's"
 )
 METHOD = Kind("method-not-allowed", 405, "The address does not take this method", "use GET")
+NOT_HTTP = Kind("not-http", 400, "That is no HTTP request", "Invalid HTTP request received.")
 INVALID = Kind(
     "invalid-request", 422, "The request is not valid", "query.limit: Input should be less than or equal to 200"
 )

@@ -10,12 +10,13 @@ import socket
 from collections.abc import Callable, Generator
 from typing import Any
 
+import orjson
 import structlog
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from api.problems import ApiError
+from api.problems import MEDIA_TYPE, NOT_HTTP, ApiError, ProblemError
 from api.services import Services
 
 log = structlog.get_logger(__name__)
@@ -133,6 +134,12 @@ class _Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
         if hasattr(self, "_late"):
             self._late.cancel()
+
+    def send_400_response(self, msg: str) -> None:
+        body = orjson.dumps(ProblemError(NOT_HTTP, msg).body())
+        head = f"HTTP/1.1 400 Bad Request\r\nContent-Type: {MEDIA_TYPE}\r\nContent-Length: {len(body)}\r\n"
+        self.transport.write(f"{head}Connection: close\r\n\r\n".encode() + body)
+        self.transport.close()
 
     def _give_up(self) -> None:
         if not self.transport.is_closing():

@@ -1,4 +1,4 @@
-"""Around every request: a limit to its size, headers that keep browsers careful, an answer whatever happens, a log line."""
+"""Around every request: a limit to its size, headers that keep browsers careful, an answer in any case, a log line."""
 
 import time
 import traceback
@@ -23,7 +23,6 @@ _DEFAULTS: tuple[tuple[bytes, bytes], ...] = (
 _QUIET = {"GET", "HEAD"}
 
 MAX_BODY_BYTES = 64 * 1024
-_CLOSE = {"Connection": "close"}  # what else is on its way is not waited for
 
 
 class Shield:
@@ -50,13 +49,12 @@ class Shield:
 
         try:
             if _announced(scope) > MAX_BODY_BYTES:
-                await _too_large().response()(scope, receive, watched)
+                await ProblemError(TOO_LARGE, TOO_LARGE.example).response()(scope, receive, watched)
             else:
                 await self._app(scope, _limited(receive), watched)
-        except Exception:
-            trace = (
-                traceback.format_exc()
-            )  # as text: some renderers would print the variables, and tokens, along with it
+        except Exception:  # noqa: BLE001 - the last resort: whoever asked gets an answer
+            # As text: some renderers would print the variables, and tokens, along with it.
+            trace = traceback.format_exc()
             log.error("request failed", method=scope["method"], path=_path(scope), exception=trace)  # noqa: TRY400 - see trace
             if not status:  # else half an answer is out: the server closes the connection, and the asker sees it
                 await ProblemError(INTERNAL, INTERNAL.example).response()(scope, receive, watched)
@@ -78,14 +76,10 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         taken += len(message.get("body", b""))
         if taken > MAX_BODY_BYTES:
-            raise HTTPException(TOO_LARGE.status, headers=_CLOSE)
+            raise HTTPException(TOO_LARGE.status)
         return message
 
     return limited
-
-
-def _too_large() -> ProblemError:
-    return ProblemError(TOO_LARGE, TOO_LARGE.example, headers=_CLOSE)
 
 
 def _missing(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
