@@ -136,6 +136,7 @@ class House:
     settings: FtpSettings
     hints: list[int] = field(default_factory=list)
     wires: list[Wire] = field(default_factory=list)
+    secrets: dict[str, str] = field(default_factory=dict)
     server: FtpServer = None
 
     def __post_init__(self) -> None:
@@ -169,8 +170,6 @@ class House:
 
     def camera(self, name: str = "front-door", *, ftp_only: bool = False) -> Wire:
         """A logged-in camera; its account is made if need be."""
-        if not hasattr(self, "secrets"):
-            self.secrets = {}
         if name not in self.secrets:
             self.secrets[name] = self.account(name, ftp_only=ftp_only)
         return self.wire().login(name, self.secrets[name])
@@ -201,10 +200,6 @@ class House:
             return None
         return self.blobs.read(camera, photo)
 
-    def transactions(self) -> int:
-        """How many commits the database has seen, counted by its write lock."""
-        return self.writes
-
     def close(self) -> None:
         for wire in self.wires:
             wire.close()
@@ -233,6 +228,20 @@ def make_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
 @pytest.fixture
 def house(make_house: Callable[..., House]) -> House:
     return make_house()
+
+
+@pytest.fixture
+def wire_to() -> Iterator[Callable[[int], Wire]]:
+    """Connect to a server of another process."""
+    wires: list[Wire] = []
+
+    def connect(port: int) -> Wire:
+        wires.append(Wire(port))
+        return wires[-1]
+
+    yield connect
+    for wire in wires:
+        wire.close()
 
 
 @pytest.fixture
