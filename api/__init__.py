@@ -6,6 +6,6 @@ in `auth`, how errors look in `problems`.
 
 from api.app import create_app
 from api.problems import ApiError
-from api.serve import ListenError, serve
+from api.server import ListenError, serve
 
 __all__ = ["ApiError", "ListenError", "create_app", "serve"]

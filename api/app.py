@@ -115,12 +115,15 @@ def _operation_id(route: APIRoute) -> str:
 
 
 def _serve_openapi(app: FastAPI) -> None:
-    """Add `/openapi.json`, with the problem documents' schema in it."""
+    """Add `/openapi.json`, which tells of problem documents where FastAPI would tell of its own form of errors."""
     make = app.openapi
 
     def openapi() -> dict[str, Any]:
         schema = make()
-        schema["components"].setdefault("schemas", {}).setdefault("Problem", Problem.model_json_schema())
+        schemas = schema["components"]["schemas"]
+        if "Problem" not in schemas:
+            schemas["Problem"] = Problem.model_json_schema()
+            _drop_own_errors(schema)
         return schema
 
     async def get_openapi() -> Mapping[str, Any]:
@@ -128,3 +131,12 @@ def _serve_openapi(app: FastAPI) -> None:
 
     app.openapi = openapi
     app.add_api_route("/openapi.json", get_openapi, dependencies=READER, include_in_schema=False, response_model=None)
+
+
+def _drop_own_errors(schema: dict[str, Any]) -> None:
+    for operations in schema["paths"].values():
+        for operation in operations.values():
+            if "application/json" in operation["responses"].get("422", {}).get("content", {}):
+                del operation["responses"]["422"]
+    for name in ("HTTPValidationError", "ValidationError"):
+        schema["components"]["schemas"].pop(name, None)

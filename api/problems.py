@@ -2,7 +2,7 @@
 
 ApiError                 the root of what this package raises
 ├── ProblemError         answered with the problem that it carries
-└── ListenError          (serve) the address can't be listened on
+└── ListenError          (server) the address can't be listened on
 """
 
 import http
