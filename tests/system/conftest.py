@@ -52,6 +52,7 @@ class Aperture:
     command: str = "up"
     environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    sessions: list[ftplib.FTP] = field(default_factory=list)
 
     @property
     def data_dir(self) -> Path:
@@ -103,6 +104,8 @@ class Aperture:
 
     def stop(self) -> int:
         """End it as its owner does."""
+        for session in self.sessions:
+            session.close()
         if self.process is None:
             return 0
         if self.process.poll() is None:
@@ -142,6 +145,7 @@ class Aperture:
             except (ftplib.Error, OSError, EOFError):
                 ftp.close()
                 raise
+            self.sessions.append(ftp)
             return ftp
 
         return until(login, "the camera logs in by FTP")
