@@ -52,13 +52,12 @@ class Showcase:
         found: list[tuple[str, PhotoRecord | None]] = []
         for camera in cameras.every(connection):
             newest = gallery.newest(connection, camera.name)
-            record = None
-            if newest is not None:
-                try:
-                    record = gallery.record(connection, newest, links=self._links)
-                except NotFoundError:
-                    record = None
-            found.append((camera.name, record))
+            if newest is None:
+                continue
+            try:
+                found.append((camera.name, gallery.record(connection, newest, links=self._links)))
+            except NotFoundError:  # deleted
+                found.append((camera.name, None))
         return found
 
     async def _publish(self, camera: str, record: PhotoRecord | None, *, retain: bool) -> None:
