@@ -8,12 +8,11 @@ import contextlib
 import shutil
 import tempfile
 from collections import deque
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Self
 
 import structlog
-from PIL import Image
+from PIL import Image, ImageOps
 
 from simulator.scene import Scene
 
@@ -21,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 _OLED = (128, 64)
 _SCALE = 4
-_MOST_BODY = 65_536
+_OLED_BYTES = 1024
 _WORDS_OF_FRAME = 3
 
 
@@ -46,10 +45,6 @@ class Bench:
         self._pixels = b""
         self._to_draw = asyncio.Event()
         self._drawer: asyncio.Task[None] | None = None
-        self._answers: dict[str, Callable[[list[str], bytes], Awaitable[bytes]]] = {
-            "frame": self._frame,
-            "oled": self._oled,
-        }
 
     async def __aenter__(self) -> Self:
         """Open the socket."""
@@ -88,15 +83,14 @@ class Bench:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         try:
-            *words, size = (await reader.readline()).decode().split()
+            words = (await reader.readline()).decode().split()
             if words == ["events"]:
                 await self._listen(reader, writer)
-                return
-            body = await reader.readexactly(min(int(size), _MOST_BODY))
-            answer = await self._answers[words[0]](words, body)
-            writer.write(b"%d\n" % len(answer) + answer)
-            await writer.drain()
-        except (OSError, ValueError, KeyError, asyncio.IncompleteReadError) as error:
+            else:
+                frame = await self._frame(words)
+                writer.write(b"%d\n" % len(frame) + frame)
+                await writer.drain()
+        except (OSError, ValueError, asyncio.IncompleteReadError) as error:
             log.warning("bench connection failed", error=repr(error))
         finally:
             self._writers.discard(writer)
@@ -105,17 +99,20 @@ class Bench:
                 await writer.wait_closed()
 
     async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take pictures of the OLED until the camera's power goes off, which is the end of the connection."""
         self._events = writer
         self._connected.set()
         try:
-            await reader.read()  # it says nothing; its end is its power going off
+            while await reader.readline():
+                self._pixels = await reader.readexactly(_OLED_BYTES)
+                self._to_draw.set()
         finally:
             if self._events is writer:
                 self._events = None
                 self._connected.clear()
 
-    async def _frame(self, words: list[str], _: bytes) -> bytes:
-        if len(words) != _WORDS_OF_FRAME:
+    async def _frame(self, words: list[str]) -> bytes:
+        if len(words) != _WORDS_OF_FRAME or words[0] != "frame":
             raise ValueError("frame: size and quality")
         width, height = (int(side) for side in words[1].split("x"))
         frame = await self._scene.frame(width, height, int(words[2]))
@@ -127,11 +124,6 @@ class Bench:
             self._kept.popleft().unlink(missing_ok=True)
         return frame
 
-    async def _oled(self, _: list[str], pixels: bytes) -> bytes:
-        self._pixels = pixels
-        self._to_draw.set()
-        return b""
-
     async def _draw(self, path: Path) -> None:
         while True:
             await self._to_draw.wait()
@@ -142,11 +134,12 @@ class Bench:
 def save_oled(pixels: bytes, path: Path) -> None:
     """Write an SSD1306's memory (1,024 bytes, each a column of eight pixels, lowest bit on top) as a PNG."""
     width, height = _OLED
-    levels = bytearray()
-    for y in range(height):
-        row = bytes(255 if pixels[(y // 8) * width + x] >> (y % 8) & 1 else 0 for x in range(width))
-        levels += b"".join(bytes((level,)) * _SCALE for level in row) * _SCALE
-    image = Image.frombytes("L", (width * _SCALE, height * _SCALE), bytes(levels))
+    columns = Image.frombytes("1", (8, _OLED_BYTES), pixels, "raw", "1;R")
+    image = Image.new("1", _OLED)
+    for page in range(height // 8):
+        strip = columns.crop((0, page * width, 8, (page + 1) * width))
+        image.paste(strip.transpose(Image.Transpose.TRANSPOSE), (0, page * 8))
+    image = ImageOps.scale(image.convert("L"), _SCALE, Image.Resampling.NEAREST)
     beside = path.with_name(path.name + ".tmp")
     image.save(beside, "PNG")
     beside.replace(path)

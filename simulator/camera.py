@@ -200,6 +200,7 @@ class VirtualCamera:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is for who runs it
             env={
                 "PATH": os.defpath,
                 "MICROPYPATH": f"{HARDWARE}:.frozen",

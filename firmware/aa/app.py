@@ -29,7 +29,7 @@ from aa.wifi import Wifi
 
 _RESTART_MS = 1_000
 _STATUS_CHANGE_MS = 1_000
-_REDRAW_MS = 100
+_REDRAW_MS = 150
 
 
 class App:
@@ -172,8 +172,8 @@ class App:
     async def _show_for_ever(self):
         while True:
             self._show()
-            await asyncio.sleep_ms(_REDRAW_MS)
             await self._redraw.wait()
+            await asyncio.sleep_ms(_REDRAW_MS)  # drawing stops all else for 25 ms: not while a photo is leaving
             self._redraw.clear()
 
     async def _status_for_ever(self):

@@ -10,6 +10,7 @@ import machine
 
 _BOUNCE_MS = 50
 _TOUCH_EVERY_MS = 20
+_LOOK_EVERY_MS = 10
 _MOST_WAITING = 8
 
 
@@ -30,7 +31,6 @@ class Shutter:
         self.discarded = 0
         self.busy = False  # a press waits, or its photo is being taken
         self._presses = []
-        self._wake = asyncio.ThreadSafeFlag()
         self._last_ticks = time.ticks_add(time.ticks_ms(), -_BOUNCE_MS)
         self._profile = profile
         if self.kind == "button":
@@ -54,13 +54,12 @@ class Shutter:
             return False
         self.busy = True
         self._presses.append(Press(trigger, time.ticks_ms(), command))
-        self._wake.set()
         return True
 
     async def wait(self):
         """Return the next press."""
         while not self._presses:
-            await self._wake.wait()
+            await asyncio.sleep_ms(_LOOK_EVERY_MS)  # an interrupt may note a press, but not wake a task
         self.busy = True
         return self._presses.pop(0)
 

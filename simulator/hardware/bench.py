@@ -1,7 +1,7 @@
 """The bench that a virtual camera lies on: how its simulated hardware talks with the program that runs it.
 
-One connection carries events from the program: "press 80", "wifi down", "battery 3700". Each frame and each picture
-of the OLED has a short connection of its own. When the program closes its end it is gone, and the camera goes as well.
+One connection carries events: from the program "press 80", "wifi down", "battery 3700", to it pictures of the OLED.
+Each frame has a short connection of its own. When the program closes its end it is gone, and the camera goes as well.
 """
 
 import asyncio
@@ -30,14 +30,19 @@ def connect():
     return sock
 
 
-def ask(line, body=b""):
-    """Send a line and a body; return the answer's bytes, b"" where there is no program."""
+def tell(line, body):
+    """Send a line and a body, and wait for nothing."""
+    if _events is not None:
+        _events.write("{} {}\n".format(line, len(body)).encode() + body)
+
+
+def ask(line):
+    """Send a line; return the answer's bytes, b"" where there is no program."""
     sock = connect()
     if sock is None:
         return b""
     try:
-        sock.write("{} {}\n".format(line, len(body)).encode())
-        sock.write(body)
+        sock.write(line.encode() + b"\n")
         size = int(sock.readline() or b"0")
         answer = bytearray(size)
         view = memoryview(answer)
@@ -73,5 +78,5 @@ def start():
     global _events, _listener
     _events = connect()
     if _events is not None:
-        _events.write(b"events 0\n")
+        _events.write(b"events\n")
         _listener = asyncio.create_task(_listen())

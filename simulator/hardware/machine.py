@@ -146,11 +146,11 @@ class SoftI2C:
 
     def _tell(self):
         if self._off:
-            bench.ask("oled", bytes(_OLED_BYTES))
+            bench.tell("oled", bytes(_OLED_BYTES))
         elif self._inverted:
-            bench.ask("oled", bytes(octet ^ 0xFF for octet in self._pixels))
+            bench.tell("oled", bytes(octet ^ 0xFF for octet in self._pixels))
         else:
-            bench.ask("oled", self._pixels)
+            bench.tell("oled", self._pixels)
 
 
 I2C = SoftI2C
