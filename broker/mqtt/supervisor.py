@@ -32,7 +32,10 @@ _START_S: Final = 30.0  # a full store on a slow SD card takes its time
 _POLL_S: Final = 0.3
 _PAUSES_S: Final = (0.1, 10.0)  # before a restart: the first, the longest
 _SOUND_S: Final = 30.0  # whoever has lived that long begins anew with the first pause
-_PORT_TRIES: Final = 5  # a port that we chose may be taken before the broker has it
+# A port that we chose may be taken before the broker has it; and one that a broker of ours just left may be closed a
+# little after its claim on the folder.
+_PORT_TRIES: Final = 5
+_PORT_PAUSE_S: Final = 0.1
 
 
 class Supervisor:
@@ -110,8 +113,9 @@ class Supervisor:
             try:
                 await self._start()
             except PortTakenError:
-                if self._wanted_port or attempt == _PORT_TRIES:
+                if attempt == _PORT_TRIES:
                     raise
+                await asyncio.sleep(_PORT_PAUSE_S)
             else:
                 return
 
