@@ -1,6 +1,7 @@
 """Wake-ups inside one process. A hint may be lost or come for nothing: the rows are the truth, polling finds them."""
 
 import asyncio
+import contextlib
 from typing import Self
 
 
@@ -14,9 +15,9 @@ class Hints:
 
     def wake(self) -> None:
         """Wake all waiters; callable from any thread."""
-        loop = self._loop
-        if loop is not None and not loop.is_closed():
-            loop.call_soon_threadsafe(self._wake)
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                self._loop.call_soon_threadsafe(self._wake)
 
     def listen(self) -> "Listener":
         """Return a listener of one's own; it remembers a hint that came while its owner was busy."""

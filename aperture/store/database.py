@@ -56,7 +56,10 @@ class Database:
         database = cls(url=url)
         try:
             migrate(database._engine)
-        except SQLAlchemyError as error:
+        except StoreError:
+            database.close()
+            raise
+        except (SQLAlchemyError, OSError) as error:
             database.close()
             raise StoreUnavailableError(f"can't open the database {database.name}: {_reason(error)}") from error
         return database
@@ -142,5 +145,5 @@ def _translate(error: DBAPIError) -> Exception:
     return StoreUnavailableError(f"the database does not answer: {text}")
 
 
-def _reason(error: SQLAlchemyError) -> str:
+def _reason(error: Exception) -> str:
     return str(error.orig) if isinstance(error, DBAPIError) else str(error)
