@@ -14,7 +14,6 @@ from aperture.store import accounts
 from aperture.store.accounts import Account, Role
 from aperture.store.credentials import mosquitto_hash, verify_mosquitto
 from aperture.store.database import Database
-from aperture.store.errors import StoreError
 
 log = structlog.get_logger(__name__)
 
@@ -40,13 +39,22 @@ class Accounts:
         self._nobody = mosquitto_hash("nobody")
         self._thread = threading.Thread(target=self._run, name="ftp-accounts", daemon=True)
 
-    def start(self) -> None:
-        """Read the accounts and keep them fresh from now on.
+    def load(self) -> bool:
+        """Read the accounts if they have changed; return whether they have.
 
         Raises:
             StoreUnavailableError: they can't be read.
         """
-        self._load()
+        revision = self._database.read(accounts.revision)
+        if revision == self._revision:
+            return False
+        cameras = self._database.read(lambda connection: accounts.active(connection, role=Role.CAMERA))
+        self._known = {account.name: account for account in cameras}
+        self._revision = revision
+        return True
+
+    def start(self) -> None:
+        """Keep the accounts fresh from now on."""
         self._thread.start()
 
     def close(self) -> None:
@@ -83,8 +91,8 @@ class Accounts:
 
     def _try_load(self) -> None:
         try:
-            changed = self._load()
-        except StoreError as error:
+            changed = self.load()
+        except Exception as error:  # noqa: BLE001 - whatever it is, revocations must be seen once it is over
             if not self._silent:
                 log.warning("accounts can't be read: the last known ones stay in force", error=str(error))
             self._silent = True
@@ -92,12 +100,3 @@ class Accounts:
         self._silent = False
         if changed:
             self._post(self._on_change)
-
-    def _load(self) -> bool:
-        revision = self._database.read(accounts.revision)
-        if revision == self._revision:
-            return False
-        cameras = self._database.read(lambda connection: accounts.active(connection, role=Role.CAMERA))
-        self._known = {account.name: account for account in cameras}
-        self._revision = revision
-        return True

@@ -134,6 +134,13 @@ class Control(FTPHandler):
             self.respond(reply)
             self.close_when_done()
 
+    def handle_timeout(self) -> None:
+        """End a silent session, but not one that waits for us."""
+        if self.phase is Phase.IDLE:
+            super().handle_timeout()
+        else:
+            self._idler = self.ioloop.call_later(self.timeout, self.handle_timeout, _errback=self.handle_error)
+
     # Login
 
     def ftp_PASS(self, line: str) -> None:  # noqa: N802 - pyftpdlib finds commands by name

@@ -162,3 +162,8 @@ class PassiveListener(PassiveDTP):
         """Stop waiting; tell the session only if it is waiting too."""
         self.close()
         self.cmd_channel.no_data_connection()
+
+    def handle_error(self) -> None:
+        """See asyncore: the connection can't be accepted, for want of descriptors."""
+        log.warning("no data connection could be accepted", error=str(sys.exception()))
+        self.handle_timeout()

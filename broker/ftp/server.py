@@ -120,6 +120,7 @@ class FtpServer:
             committer=self._committer,
             firmware_dir=self._firmware_dir,
         )
+        self._accounts.load()
         self._listen()
         self._accounts.start()
         self._committer.start()

@@ -101,15 +101,15 @@ class Session(Folders):
             self._refuse(refused)
             return
         self._drop_pending()
-        self.shared.evict(target, self)
         if append:
             rest = 0  # RFC 959 gives REST no meaning before APPE: the end of the file is where it goes on
-        if target in self.shared.committing:
-            self._ask(lambda: None, lambda _: self._begin(target, rest, declared, append=append))
-        else:
-            self._begin(target, rest, declared, append=append)
+        self._begin(target, rest, declared, append=append)
 
     def _begin(self, target: Target, rest: int, declared: Declared, *, append: bool) -> None:
+        self.shared.evict(target, self)
+        if target in self.shared.committing:
+            self._ask(lambda: None, lambda _: self._begin(target, rest, declared, append=append))
+            return
         here = self.shared.partials.length(target) if append or rest else None
         offset = (here or 0) if append else rest
         if rest > (here or 0):  # there may be no partial file because the photo is stored
@@ -121,7 +121,9 @@ class Session(Folders):
             self._open(target, offset, declared, append=append)
 
     def _begin_at_stored(self, target: Target, rest: int, declared: Declared, *, stored: int | None, here: int) -> None:
-        if stored is not None and rest <= stored:
+        if self.shared.is_busy(target):  # another session was quicker
+            self._begin(target, rest, declared, append=False)
+        elif stored is not None and rest <= stored:
             self._open(target, rest, declared, append=False, scratch=True)
         else:
             self._refuse(RefusedError(554, f"REST {rest}: only {here} bytes of it are here."))
@@ -180,8 +182,9 @@ class Session(Folders):
 
     def _committed(self, target: Target, length: int, reply: Reply) -> None:
         self.shared.committing.discard(target)
-        if reply.line.startswith("226"):
+        if reply.line[0] != "4":  # no partial file is left
             self.shared.begun.discard(target)
+        if reply.line.startswith("226"):
             self.root.uploaded(target, length)
         self.release(reply.line)
 

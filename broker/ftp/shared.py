@@ -49,6 +49,10 @@ class Shared:
         """Return what an account sees."""
         return ForeignRoot(account.name) if account.ftp_only else CameraRoot(account.name, self.firmware_dir)
 
+    def is_busy(self, target: Target) -> bool:
+        """Whether an upload of this file is being received or committed."""
+        return target in self.active or target in self.committing
+
     def evict(self, target: Target, newcomer: Session) -> None:
         """Close another session's upload of the same file: its peer is gone, or it would not be sent again."""
         ghost = self.active.get(target)

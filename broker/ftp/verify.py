@@ -118,6 +118,8 @@ def _is_test_file(case: Case) -> bool:
 def _first_time(case: Case) -> Verdict:  # noqa: PLR0911 - one rule a line is the clearest it can be
     upload, known, facts = case.upload, case.known, case.facts
     size = known.bytes if known and known.bytes else upload.declared.bytes
+    if upload.target.photo is None and upload.offset:
+        size = None  # other people's clients announce the rest rather than the whole
     sha256 = known.sha256 if known and known.sha256 else upload.declared.sha256
     if size is not None and facts.length < size:
         return Verdict(Fate.KEEP, 426, f"Only {facts.length} of {size} bytes came; send the rest from there.")

@@ -67,6 +67,10 @@ class Wire:
             line = self.lines.readline()
         return line.decode().rstrip("\r\n")
 
+    def lines_to_come(self, most: int) -> list[bytes]:
+        """The next lines, fewer when the server closes."""
+        return [line for line in (self.lines.readline() for _ in range(most)) if line]
+
     def send(self, *commands: str) -> None:
         self.socket.sendall("".join(f"{command}\r\n" for command in commands).encode())
 
@@ -79,6 +83,11 @@ class Wire:
         assert self.ask(f"USER {name}", f"PASS {secret}").startswith("230")
         assert self.ask("TYPE I").startswith("200")
         return self
+
+    def settle(self) -> None:
+        """Wait until the server has accepted what has connected: its loop has been around twice."""
+        for _ in range(2):
+            assert self.ask("NOOP").startswith("200")
 
     def data(self, *, source: str = "127.0.0.1") -> socket.socket:
         """Open a data connection."""
@@ -97,7 +106,7 @@ class Wire:
         """Send these bytes and close; return the reply that ends it."""
         connection = self.data()
         if reset:
-            self.ask("NOOP")  # the server has accepted the data connection since: a reset one it could not
+            self.settle()  # a connection that is reset before it is accepted has nothing to tell
         self.send(command)
         first = self.reply()
         with contextlib.suppress(ConnectionError):

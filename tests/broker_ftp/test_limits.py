@@ -1,7 +1,9 @@
 """Nobody can take more than their share: size, connections, time, ports."""
 
+import errno
 import hashlib
 import socket
+import time
 
 import pytest
 
@@ -148,7 +150,7 @@ def test_nodelay_on_control_and_data(house, monkeypatch):
     """TCP_NODELAY is set on every connection: a 226 never waits for an ACK."""
     camera = house.camera()
     connection = camera.data()
-    camera.ask("NOOP")
+    camera.settle()
     (session,) = [session for session in house.server._shared.sessions if session.data_channel]
     for sock in (session.socket, session.data_channel.socket):
         assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
@@ -186,3 +188,29 @@ def test_stop_answers_what_is_under_way(make_house, jpeg, photo_id):
     house.blobs.adopt = inner
     house.server.stop()
     assert house.stored("front-door", photo_id) == jpeg
+
+
+def test_out_of_descriptors(house, jpeg, photo_id):
+    """When a connection can't be accepted for want of descriptors, the server takes a breath and goes on."""
+    listener = house.server._listener
+    accept = listener.accept
+
+    def fail():
+        listener.accept = accept
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    listener.accept = fail
+    assert house.camera().put(f"STOR {photo_id}.jpg", jpeg).startswith("226")
+
+
+def test_nobody_comes_to_the_data_port(house, photo_id, monkeypatch):
+    """A STOR whose data connection never comes is answered 425; without a STOR nothing is said."""
+    monkeypatch.setattr("broker.ftp.data.PassiveListener.timeout", 0.1)
+    camera = house.camera()
+    camera.ask("EPSV")
+    assert camera.ask(f"STOR {photo_id}.jpg").startswith("150")
+    assert camera.reply().startswith("425")
+    camera.ask("EPSV")
+    time.sleep(0.2)  # nothing to wait for: the point is that nothing comes
+    assert camera.ask("NOOP").startswith("200")
+    assert camera.ask(f"STOR {photo_id}.jpg").startswith("425")

@@ -173,3 +173,19 @@ def test_a_stalled_upload_is_cut(make_house, jpeg, photo_id, monkeypatch):
     assert camera.reply().startswith("426")
     connection.close()
     assert camera.ask(f"SIZE {photo_id}.jpg") == "213 3000"
+
+
+def test_many_sessions_for_one_photo(house, jpeg, photo_id):
+    """Sessions that fall over one another with the same photo: it is stored once, whole."""
+    cameras = [house.camera() for _ in range(6)]
+    connections = [camera.data() for camera in cameras]
+    for camera, connection in zip(cameras, connections, strict=True):
+        camera.send(f"SITE SHA256 {hashlib.sha256(jpeg).hexdigest()}", f"STOR {photo_id}.jpg")
+        connection.sendall(jpeg)
+        connection.close()
+    replies = [[line[:3] for line in camera.lines_to_come(3)] for camera in cameras]
+    assert all(lines[-1] in {b"226", b"421"} for lines in replies), replies
+    assert [line for lines in replies for line in lines if line == b"226"][:1] == [b"226"]
+    assert house.stored("front-door", photo_id) == jpeg
+    assert house.events() == ["photo.stored"]
+    assert not list(house.partial_dir.glob("*/*"))

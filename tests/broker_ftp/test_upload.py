@@ -65,7 +65,7 @@ def test_data_ahead_of_stor(house, jpeg, photo_id, fin, until):
     camera.until_taken(connection)
     if fin:
         connection.shutdown(socket.SHUT_WR)
-    assert camera.ask("NOOP").startswith("200")  # the server's loop has been around since
+    camera.settle()
     assert camera.ask(f"STOR {photo_id}.jpg").startswith("125")
     connection.close()
     assert camera.reply().startswith("226")
