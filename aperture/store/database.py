@@ -38,7 +38,7 @@ class Database:
         self.url = make_url(url)
         if self.url.get_backend_name() != "sqlite":
             raise StoreError(f"no store for {self.url.get_backend_name()!r} databases: use sqlite:///PATH")
-        _make_parent(self.url)
+        _make_file(self.url)
         self._engine = create_engine(self.url, pool_size=_READERS + 3, connect_args={"check_same_thread": False})
         event.listen(self._engine, "connect", _prepare_sqlite)
         event.listen(self._engine, "begin", _begin_sqlite)
@@ -114,13 +114,16 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def _make_parent(url: URL) -> None:
-    if url.database and url.database != ":memory:":
-        folder = Path(url.database).parent
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreUnavailableError(f"can't make the data folder {folder}: {error.strerror}") from error
+def _make_file(url: URL) -> None:
+    """Make folder and file, readable by their owner alone: hashes of secrets are in it. SQLite keeps the mode."""
+    if not url.database or url.database == ":memory:":
+        return
+    path = Path(url.database)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+    except OSError as error:
+        raise StoreUnavailableError(f"can't make the database {path}: {error.strerror}") from error
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _record: Any) -> None:
