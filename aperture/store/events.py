@@ -54,6 +54,8 @@ _AFTER = (
     .order_by(schema.event.c.id)
     .limit(bindparam("most"))
 )
+_CURSOR_ROW = upsert(schema.cursor)
+_ADVANCE = _CURSOR_ROW.on_conflict_do_update(index_elements=["name"], set_={"event_id": _CURSOR_ROW.excluded.event_id})
 _LAST = select(func.max(schema.event.c.id))
 
 
@@ -100,8 +102,7 @@ def cursor(connection: Connection, name: str) -> int:
 
 def advance(connection: Connection, name: str, event_id: int) -> None:
     """Write down how far the durable reader `name` is, in the transaction of what it did."""
-    row = upsert(schema.cursor).values(name=name, event_id=event_id)
-    connection.execute(row.on_conflict_do_update(index_elements=["name"], set_={"event_id": event_id}))
+    connection.execute(_ADVANCE, {"name": name, "event_id": event_id})
 
 
 def prune(connection: Connection, *, before_ms: int) -> int:

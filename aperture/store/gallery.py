@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Row, select, tuple_
+from sqlalchemy import Connection, Row, bindparam, select, tuple_
 
 from aperture.contract.links import Links
 from aperture.contract.messages import Delivery, PhotoRecord, Stages
@@ -14,6 +14,12 @@ from aperture.store import schema
 from aperture.store.errors import NotFoundError
 
 _STAGES = tuple(Stages.model_fields)
+_ONE = select(schema.photo).where(schema.photo.c.id == bindparam("of_photo"), schema.photo.c.deleted_at_ms.is_(None))
+_DELIVERIES = (
+    select(schema.delivery)
+    .where(schema.delivery.c.photo.in_(bindparam("of_photos", expanding=True)))
+    .order_by(schema.delivery.c.id)
+)
 _KEY = re.compile(r"([0-9]{1,16}):([a-z2-7]{26})")
 
 
@@ -23,8 +29,7 @@ def record(connection: Connection, photo: str, *, links: Links) -> PhotoRecord:
     Raises:
         NotFoundError: there is none of that id, or it was deleted.
     """
-    query = select(schema.photo).where(schema.photo.c.id == photo, schema.photo.c.deleted_at_ms.is_(None))
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_ONE, {"of_photo": photo}).one_or_none()
     if row is None:
         raise NotFoundError("there is no such photo")
     return _records(connection, [row], links)[0]
@@ -65,8 +70,7 @@ def _records(connection: Connection, rows: Iterable[Row[Any]], links: Links) -> 
 
 def _deliveries(connection: Connection, photos: list[str]) -> defaultdict[str, list[Delivery]]:
     found: defaultdict[str, list[Delivery]] = defaultdict(list)
-    query = select(schema.delivery).where(schema.delivery.c.photo.in_(photos)).order_by(schema.delivery.c.id)
-    for row in connection.execute(query):
+    for row in connection.execute(_DELIVERIES, {"of_photos": photos}):
         found[row.photo].append(
             Delivery(
                 target=row.target,
