@@ -11,6 +11,7 @@ from aperture.hints import Hints
 from aperture.settings import Settings
 from aperture.store.blobs import LocalBlobs
 from aperture.store.database import Database
+from aperture.store.errors import StoreError
 from bridge.errors import LeaseLostError
 from bridge.feed import Feed
 from bridge.housekeeping import Housekeeping
@@ -23,6 +24,8 @@ from bridge.tenure import Tenure
 from bridge.tuning import Tuning
 
 log = structlog.get_logger(__name__)
+
+_RESTART_S = 0.5
 
 
 class Bridge:
@@ -80,8 +83,11 @@ class Bridge:
                     await self._serve()
                 except* LeaseLostError as lost:
                     log.warning("the bridge has stopped: it lost its lease", error=str(lost.exceptions[0]))
+                except* StoreError as failed:
+                    log.warning("the bridge can't work on its rows: it starts again", error=str(failed.exceptions[0]))
                 finally:
                     self.ready.clear()
+            await asyncio.sleep(_RESTART_S)
 
     async def _serve(self) -> None:
         connected, posting = asyncio.Event(), asyncio.Event()

@@ -39,6 +39,8 @@ class Tuning:
     """How long an answer may take before the next live photo is sent beside it."""
     lane_width: int = 4
     """How many live photos may be on their way at once."""
+    cool_s: float = 60.0
+    """A connection that was idle this long is tried when a photo is announced, so that its bytes find it warm."""
     finish_s: float = 8.0
     """How long a post that is on its way may take to finish when the bridge ends."""
 

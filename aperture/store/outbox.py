@@ -326,11 +326,12 @@ def _inherit(connection: Connection, target: str, now_ms: int) -> None:
 
 
 def _change(connection: Connection, event: Event, target: str, now_ms: int) -> None:
+    if event.kind not in _CHANGED and event.kind != Kind.PHOTO_DELETED:
+        return
     mine = (_delivery.photo == event.photo) & (_delivery.target == target)
     if event.kind == Kind.PHOTO_DELETED:
         gone = {"state": DeliveryState.SET_ASIDE, "error": "the photo was deleted", "updated_at_ms": now_ms}
         connection.execute(update(schema.delivery).where(mine, _delivery.state == DeliveryState.WAITING).values(gone))
-    if event.kind not in _CHANGED:
         return
     taken = select(schema.photo.c.sort_at_ms).where(schema.photo.c.id == event.photo).scalar_subquery()
     changed = {"edit_wanted": _delivery.edit_wanted + 1, "sort_at_ms": taken, "updated_at_ms": now_ms}

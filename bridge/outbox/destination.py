@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any, cast
@@ -37,6 +38,8 @@ class Destination:
         self._hints = hints
         self._tuning = tuning
         self._limiter = Limiter(channel_per_minute=settings.channel_per_minute)
+        self._warming: asyncio.Task[None] | None = None
+        self._called_at = float("-inf")
         self._client = WebhookClient(limiter=self._limiter, api_base=settings.api_base)
         secret = f"{webhook.id}/{webhook.token.get_secret_value()}"
         self._fingerprint = hashlib.sha256(secret.encode()).hexdigest()
@@ -60,14 +63,23 @@ class Destination:
         if reason is not None:
             log.error("webhook is parked", target=self.target, reason=reason, what_to_do=PARKED_ADVICE)
         async with self._client:
-            warming = asyncio.create_task(self._warm(), name="bridge warm")
+            self.warm()
             try:
                 yield
             finally:
                 self._poster.stopping = True
-                warming.cancel()
-                await asyncio.gather(warming, return_exceptions=True)
+                if self._warming is not None:
+                    self._warming.cancel()
+                    await asyncio.gather(self._warming, return_exceptions=True)
                 await self._lanes.settle(self._tuning.finish_s)
+
+    def warm(self) -> None:
+        """Open the connection that the next photo will use, if it may have been closed for idleness."""
+        now = time.monotonic()
+        busy = self._warming is not None and not self._warming.done()
+        if not busy and not self._poster.parked and now - self._called_at >= self._tuning.cool_s:
+            self._called_at = now
+            self._warming = asyncio.create_task(self._look(), name="bridge warm")
 
     def open_lanes(self) -> list[Lane]:
         """Return the lanes in which a delivery may be claimed now, most urgent first."""
@@ -79,6 +91,7 @@ class Destination:
 
     def start(self, lane: Lane, job: Job) -> None:
         """Make a claimed attempt now."""
+        self._called_at = time.monotonic()
         task = asyncio.create_task(self._attempt(job), name=f"bridge post {job.claim.photo}")
         self._lanes.enter(lane, task)
 
@@ -107,8 +120,8 @@ class Destination:
             log.warning("photos were on their way when the server stopped: sending them again", photos=unsure)
         return left.parked_reason
 
-    async def _warm(self) -> None:
-        outcome = await self._poster.warm(self.target)
+    async def _look(self) -> None:
+        outcome = await self._poster.look(self.target)
         if isinstance(outcome, Found) and outcome.channel_id is not None:
             self._limiter.learn_channel(self._lanes.post_route, outcome.channel_id)
 

@@ -21,6 +21,7 @@ from aperture.store import events, gallery, outbox
 from aperture.store.blobs import Blobs
 from aperture.store.database import Database
 from aperture.store.errors import NotFoundError, StoreError
+from aperture.store.events import Kind
 from aperture.store.outbox import Claim
 from bridge.outbox.destination import Destination, configured
 from bridge.outbox.lanes import Lane
@@ -36,10 +37,11 @@ _BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """What one transaction found: how many events, up to which, and the claims that were made in their lanes."""
+    """What one transaction found: events up to the last one, whether bytes will follow, claims in their lanes."""
 
     events: int
     last_event: int
+    announced: bool
     claims: list[tuple[Lane, Job]]
 
 
@@ -114,6 +116,8 @@ class Outbox:
         for lane, job in found.claims:
             if self._destination is not None:
                 self._destination.start(lane, job)
+        if found.announced and self._destination is not None:
+            self._destination.warm()
         if found.claims:
             loop.call_later(_NEWS_AFTER_POST_S, self._on_news)
         elif found.events:
@@ -134,7 +138,8 @@ class Outbox:
             job = self._claim(connection, lane, target or "", now)
             if job is not None:
                 claims.append((lane, job))
-        return _Round(len(read), read[-1].id if read else self._cursor, claims)
+        announced = any(event.kind == Kind.PHOTO_ANNOUNCED for event in read)
+        return _Round(len(read), read[-1].id if read else self._cursor, announced, claims)
 
     def _claim(self, connection: Connection, lane: Lane, target: str, now: int) -> Job | None:
         while True:

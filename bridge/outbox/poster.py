@@ -71,10 +71,8 @@ class Poster:
         self.parked = False
         self.stopping = False
 
-    async def warm(self, target: str) -> Outcome | None:
-        """Open the connection that the first photo will use, and see whether the webhook takes us."""
-        if self.parked:
-            return None
+    async def look(self, target: str) -> Outcome:
+        """See whether the webhook takes us, which opens the connection that the next photo will use."""
         outcome = await self._client.look(self._webhook)
         if isinstance(outcome, Parked):
             await self._park(target, outcome)

@@ -1,6 +1,8 @@
 """Whatever Discord does, a photo is posted, and once while we can know better; and nobody waits for another's trouble."""
 
+import asyncio
 import json
+import sqlite3
 from dataclasses import replace
 
 import pytest
@@ -250,3 +252,28 @@ async def test_discords_own_limits_are_never_run_into(archive, make_home) -> Non
                 archive.store(photo)
             await discord.wait_for_messages(12, timeout=12)
         assert {request.status for request in discord.requests} == {200}
+
+
+async def test_an_announced_photo_finds_the_connection_warm(home, until, camera_on, quick) -> None:
+    """A connection that was idle is tried when the manifest comes, before the bytes are there."""
+    async with home.bridge(tuning=replace(quick, cool_s=0.2)), camera_on() as camera:
+        await until(lambda: len(home.discord.requests) == 1)
+        await asyncio.sleep(0.25)  # idle for longer than `cool_s`
+        await camera.say("shutter", home.archive.new_photo().manifest())
+        await until(lambda: [request.method for request in home.discord.requests] == ["GET", "GET"])
+
+
+async def test_an_outcome_is_written_down_however_long_the_disk_takes(home, until) -> None:
+    """Posted while the database is locked by another: the message's id is kept all the same, and nothing is sent twice."""
+    async with home.bridge():
+        home.discord.misbehave(Fault(kind=FaultKind.DELAY, delay_ms=300))
+        photo = home.archive.new_photo()
+        home.archive.store(photo)
+        await home.discord.wait_for_messages(1)
+        with sqlite3.connect(home.folder / "aperture.db", isolation_level=None, timeout=5) as other:
+            other.execute("BEGIN IMMEDIATE")
+            await asyncio.sleep(0.8)  # the answer comes meanwhile
+            other.execute("ROLLBACK")
+        other.close()
+        await until(lambda: posted(home.archive, photo))
+        assert home.discord.message_total == 1

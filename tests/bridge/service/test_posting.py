@@ -116,8 +116,11 @@ async def test_a_manifest_without_bytes_is_missing_and_asked_for(home, camera_on
         await until(lambda: acks(camera, photo))
         await until(lambda: home.archive.record(photo).state == "missing")
         await until(lambda: acks(camera, photo) == ["announced"] + ["resend"] * 5)
-        asked = home.archive.database.read(lambda connection: photos.find(connection, photo.id))
-        assert asked.resends == 5
+        await until(lambda: home.archive.database.read(lambda c: photos.find(c, photo.id)).resends == 5)
+        await camera.say("presence", "online", retain=True)
+        await camera.say("sleep", {"phase": "intent", "nonce": 1})
+        await until(lambda: camera.told("ack")[-1].get("sleep_ok"))
+        assert acks(camera, photo).count("resend") == 5
         home.archive.store(photo)
         await home.discord.wait_for_messages(1)
         await until(lambda: acks(camera, photo)[-1] == "stored")
