@@ -1,17 +1,13 @@
 """The errors of the bridge, as a tree.
 
 BridgeError
-├── WebhookUrlError   the webhook's URL in the settings can't be read
-└── LeaseLostError    another bridge acts now; this one has stopped
+├── LeaseLostError   another bridge may act now; this one has stopped
+└── DiscordError     see `bridge.discord.errors`
 """
 
 
 class BridgeError(Exception):
     """The root of what this package raises."""
-
-
-class WebhookUrlError(BridgeError):
-    """The webhook's URL can't be read; the words tell what is wrong and never repeat it."""
 
 
 class LeaseLostError(BridgeError):
