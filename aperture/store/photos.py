@@ -103,11 +103,17 @@ def _expected(row: Row[Any]) -> Expected:
     )
 
 
+def stored_among(connection: Connection, photos: Sequence[str]) -> set[str]:
+    """Return those of these ids whose bytes are durable and good, deleted photos included."""
+    query = select(schema.photo.c.id).where(schema.photo.c.id.in_(photos), schema.photo.c.state == State.STORED)
+    return set(connection.execute(query).scalars())
+
+
 def announce(connection: Connection, *, camera: str, manifest: Manifest, now_ms: int) -> State:
     """Take a camera's manifest and return the photo's state after it.
 
     `STORED` means that its bytes are durable and match. `SUSPECT` means that there are bytes which don't match: ask
-    for a resend.
+    for a resend. Of a deleted photo nothing more is wanted: it is `STORED`, so that the camera lets go of it.
 
     Raises:
         ConflictError: the photo's id belongs to another camera.
@@ -118,6 +124,8 @@ def announce(connection: Connection, *, camera: str, manifest: Manifest, now_ms:
         return State.ANNOUNCED
     if row.camera != camera:
         raise ConflictError(f"photo {manifest.photo} belongs to another camera")
+    if row.deleted_at_ms is not None:
+        return State.STORED
     if row.manifest is not None and _same(Manifest.decode(row.manifest), manifest):
         return State(row.state)
     return _amend(connection, row, manifest, now_ms)
