@@ -52,6 +52,7 @@ class Committer:
         self._post = post
         self._on_stored = on_stored
         self._partial_days = partial_days
+        self._prune_at = time.monotonic() + _HOUR_S
         self._jobs: queue.SimpleQueue[Upload | _Question | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="ftp-commit", daemon=True)
 
@@ -99,15 +100,19 @@ class Committer:
     def _next(self) -> list[Upload | _Question | None]:
         while True:
             try:
-                jobs = [self._jobs.get(timeout=_HOUR_S)]
+                jobs = [self._jobs.get(timeout=max(0.0, self._prune_at - time.monotonic()))]
             except queue.Empty:
-                self._attempt(lambda: self._kit.partials.prune(days=self._partial_days))
+                self._prune()
                 continue
             if self._receiving() >= _SIBLINGS:
                 time.sleep(_LINGER_S)
             while len(jobs) < _MOST and not self._jobs.empty():
                 jobs.append(self._jobs.get())
             return jobs
+
+    def _prune(self) -> None:
+        self._prune_at = time.monotonic() + _HOUR_S
+        self._attempt(lambda: self._kit.partials.prune(days=self._partial_days))
 
     def _commit(self, uploads: Sequence[Upload]) -> None:
         batch = Batch(kit=self._kit, uploads=uploads)

@@ -103,25 +103,18 @@ class FtpServer:
         if self._thread is not None:
             raise FtpError("this server was started already: make a new one")
         sweep(self._kit, partial_days=self._settings.partial_days)
-        self._ioloop = IOLoop()
-        self._mailbox = Mailbox(ioloop=self._ioloop)
-        self._committer = Committer(
-            kit=self._kit,
-            post=self._mailbox.post,
-            on_stored=self._on_stored,
-            partial_days=self._settings.partial_days,
-            receiving=lambda: len(self._shared.active),
-        )
-        self._accounts = Accounts(database=self._kit.database, post=self._mailbox.post, on_change=self._recheck)
-        self._shared = Shared(
-            settings=self._settings,
-            kit=self._kit,
-            accounts=self._accounts,
-            committer=self._committer,
-            firmware_dir=self._firmware_dir,
-        )
-        self._accounts.load()
-        self._listen()
+        self._prepare()
+        try:
+            self._accounts.load()
+            self._listener = Listener(shared=self._shared, ioloop=self._ioloop)
+        except OSError as error:
+            self._shut()
+            where = f"{self._settings.host}:{self._settings.port}"
+            raise FtpError(f"can't serve FTP on {where}: {error.strerror or error}; choose another port") from error
+        except Exception:
+            self._shut()
+            raise
+        self.host, self.port = self._listener.address
         self._accounts.start()
         self._committer.start()
         self._thread = threading.Thread(target=self._serve, name="ftp-loop", daemon=True)
@@ -141,15 +134,28 @@ class FtpServer:
         self._mailbox.post(self._end)
         self._thread.join()
 
-    def _listen(self) -> None:
-        try:
-            self._listener = Listener(shared=self._shared, ioloop=self._ioloop)
-        except OSError as error:
-            self._mailbox.close()
-            self._ioloop.close()
-            where = f"{self._settings.host}:{self._settings.port}"
-            raise FtpError(f"can't serve FTP on {where}: {error.strerror or error}; choose another port") from error
-        self.host, self.port = self._listener.address
+    def _prepare(self) -> None:
+        self._ioloop = IOLoop()
+        self._mailbox = Mailbox(ioloop=self._ioloop)
+        self._committer = Committer(
+            kit=self._kit,
+            post=self._mailbox.post,
+            on_stored=self._on_stored,
+            partial_days=self._settings.partial_days,
+            receiving=lambda: len(self._shared.active),
+        )
+        self._accounts = Accounts(database=self._kit.database, post=self._mailbox.post, on_change=self._recheck)
+        self._shared = Shared(
+            settings=self._settings,
+            kit=self._kit,
+            accounts=self._accounts,
+            committer=self._committer,
+            firmware_dir=self._firmware_dir,
+        )
+
+    def _shut(self) -> None:
+        self._mailbox.close()
+        self._ioloop.close()
 
     def _serve(self) -> None:
         timeout: float | None = None
@@ -161,8 +167,7 @@ class FtpServer:
                 log.exception("unexpected error in the ftp loop")
         for session in list(self._shared.sessions):
             session.close()
-        self._mailbox.close()
-        self._ioloop.close()
+        self._shut()
 
     def _end(self) -> None:
         self._stopping = True

@@ -51,6 +51,11 @@ class Session(Folders):
         self.shared.sessions.discard(self)
         super().close()
 
+    def flush_account(self) -> None:
+        """See `Control`: an upload that still waits for its data connection goes with its account."""
+        self._drop_pending()
+        super().flush_account()
+
     # What is said of an upload in advance
 
     def ftp_ALLO(self, line: str) -> None:  # noqa: N802

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from aperture.clock import now_ms
 from aperture.store import accounts, photos
 from aperture.store.errors import ConflictError
-from aperture.store.photos import Expected, Origin, Received, State
+from aperture.store.photos import Origin, Received
 from broker.ftp.batch import Kit
 from broker.ftp.errors import JpegError
 from broker.ftp.jpeg import inspect
@@ -39,18 +39,12 @@ def sweep(kit: Kit, *, partial_days: int) -> int:
 
 
 def _without_row(kit: Kit) -> Iterator[tuple[str, str]]:
+    """Yield photos in files whose row is missing, or not yet `stored`: a suspect one's may be its mended bytes."""
     files = kit.blobs.walk()
     while chunk := list(islice(files, _CHUNK)):
         ids = [photo for _, photo in chunk]
-        known = kit.database.read(lambda connection, ids=ids: photos.expected_all(connection, ids))
-        for camera, photo in chunk:
-            if _is_open(known.get(photo), camera):
-                yield camera, photo
-
-
-def _is_open(known: Expected | None, camera: str) -> bool:
-    """Whether this may be a file whose row was yet to be written; a suspect photo's may be the mended one."""
-    return known is None or (known.camera == camera and known.state is not State.STORED)
+        stored = kit.database.read(lambda connection, ids=ids: photos.stored_among(connection, ids))
+        yield from ((camera, photo) for camera, photo in chunk if photo not in stored)
 
 
 def _adopt(kit: Kit, camera: str, photo: str) -> bool:
