@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import signal
 from contextlib import AsyncExitStack
 from enum import Enum
 from pathlib import Path
@@ -129,10 +130,10 @@ class VirtualCamera:
         self._supervisor = asyncio.create_task(self._supervise(), name=f"virtual camera {self.name}")
 
     async def press(self) -> None:
-        """Press its shutter; asleep, that wakes it."""
+        """Press its shutter; asleep, that wakes it; without power, it does nothing."""
         if self.power is Power.ASLEEP:
             self._woken.set()
-        else:
+        elif self._supervisor is not None:
             await self._bench.send("press 80")
 
     async def say(self, line: str) -> None:
@@ -151,9 +152,8 @@ class VirtualCamera:
     async def _end(self, *, kill: bool) -> None:
         if self._supervisor is None:
             return
-        process = self._process
-        if process is not None and process.returncode is None and kill:
-            process.kill()
+        if kill and self._process is not None:
+            _signal(self._process, signal.SIGKILL)
         self._supervisor.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._supervisor
@@ -219,14 +219,12 @@ class VirtualCamera:
             await self._finish(process)
 
     async def _finish(self, process: asyncio.subprocess.Process) -> None:
-        if process.returncode is not None:
-            return
-        process.terminate()
+        _signal(process, signal.SIGTERM)
         try:
             async with asyncio.timeout(_STOP_S):
                 await process.wait()
         except TimeoutError:
-            process.kill()
+            _signal(process, signal.SIGKILL)
             await process.wait()
 
     async def _relay(self, process: asyncio.subprocess.Process) -> None:
@@ -239,3 +237,10 @@ class VirtualCamera:
             level, _, rest = text.partition(" ")
             speak = getattr(self._log, _LEVELS.get(level, "info"))
             speak("camera says", line=rest if level in _LEVELS else text)
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """Send a signal. `Process.kill` first looks for the end of a process, and takes it from asyncio's own watcher."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process.pid, number)

@@ -147,12 +147,15 @@ class App:
         self._changed()
 
     def _on_message(self, kind, body):
-        if kind == "command":
-            self.sleeper.activity()
-            self.commands.take(body)
-        elif kind == "ack":
-            self.announcer.take_ack(body)
-            self._changed()
+        try:
+            if kind == "command":
+                self.sleeper.activity()
+                self.commands.take(body)
+            elif kind == "ack":
+                self.announcer.take_ack(body)
+                self._changed()
+        except OSError as cause:  # the card, not the network: the link is to stay
+            log.error("message not dealt with", cause, kind=kind)
 
     async def _on_up(self):
         """After each connect: a broker that lost its retained messages has them again."""
@@ -224,6 +227,7 @@ class App:
         self.wifi.stop()
         self.sensor.close()
         self.display.off()
+        self.shutter.arm()
         self.board.deep_sleep(wake_ms)
 
     def board_reset(self):

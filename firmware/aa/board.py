@@ -96,7 +96,7 @@ class Board:
             "battery_mv": millivolts,
             "battery_pct": percent,
             "heap_free": gc.mem_free(),
-            "sd_free_kb": files.free_kb(folder),
+            "sd_free_kb": files.free_kb(folder) if folder.startswith(CARD) else None,
             "temperature_c": self.temperature_c(),
             "board": self.name,
             "reset_cause": reset_cause(),
@@ -113,15 +113,7 @@ class Board:
             self._watchdog.feed()
 
     def deep_sleep(self, wake_ms):
-        """Sleep until the shutter is pressed, or `wake_ms` have passed unless that is None. Does not return."""
-        import esp32
-
-        shutter = self._profile["shutter"]
-        pin = machine.Pin(shutter["pin"])
-        if shutter["kind"] == "touch":
-            esp32.wake_on_touch(True)
-        else:
-            esp32.wake_on_ext0(pin, esp32.WAKEUP_ALL_LOW if shutter["active"] == 0 else esp32.WAKEUP_ANY_HIGH)
+        """Sleep until the armed shutter is pressed, or `wake_ms` have passed unless that is 0. Does not return."""
         time.sleep_ms(50)  # let the serial console finish its line
         if wake_ms:
             machine.deepsleep(wake_ms)

@@ -12,6 +12,7 @@ from aa.backoff import Backoff
 from aa.net import close_stream, open_stream
 
 DOWN, CONNECTING, UP = "down", "connecting", "up"
+_KINDS = ("command", "ack")
 _WRITE_MS = 10_000
 _MOST_PACKET = 8192
 _MOST_OUTGOING = 32_768
@@ -108,10 +109,10 @@ class Mqtt:
             raise wire.BadPacket("no CONNACK")
         if packet[header + 1]:
             raise LinkLost(_REFUSED.get(packet[header + 1], "refused"))
-        for kind in ("command", "ack"):
+        for kind in _KINDS:
             wire.subscribe(self._client, self._wire, self._prefix + kind)
         await self._flush()
-        for _ in range(2):  # a command must find us subscribed before we say that we are online
+        for _ in _KINDS:  # a command must find us subscribed before we say that we are online
             await self._until(wire.SUBACK)
 
     async def _until(self, kind):
@@ -178,12 +179,12 @@ class Mqtt:
         if self._wire.outgoing:
             self._to_send.set()
         while self._inbox:
-            topic, body = self._inbox.pop(0)
-            if topic.startswith(self._prefix):
-                self._on_message(topic[len(self._prefix) :], body)
+            self._on_message(*self._inbox.pop(0))
 
     def _note(self, topic, body, *_):
-        self._inbox.append((topic.decode(), body))
+        for kind in _KINDS:
+            if topic == (self._prefix + kind).encode():
+                self._inbox.append((kind, body))
 
     async def _write(self):
         while True:

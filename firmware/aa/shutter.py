@@ -32,13 +32,14 @@ class Shutter:
         self.busy = False  # a press waits, or its photo is being taken
         self._presses = []
         self._last_ticks = time.ticks_add(time.ticks_ms(), -_BOUNCE_MS)
-        self._profile = profile
         if self.kind == "button":
-            self._active = profile.get("active", 0)
+            self._active = profile["active"]
             self._pin = machine.Pin(profile["pin"], machine.Pin.IN, machine.Pin.PULL_UP)
             self._pin.irq(self._edge, machine.Pin.IRQ_FALLING | machine.Pin.IRQ_RISING)
         else:
             self._pad = machine.TouchPad(machine.Pin(profile["pin"]))
+            self._rest = self._pad.read()
+            self._percent = profile["percent"]
 
     def _edge(self, pin):
         now = time.ticks_ms()
@@ -67,18 +68,27 @@ class Shutter:
         """The photo of the last press is taken, or has failed."""
         self.busy = bool(self._presses)
 
+    def arm(self):
+        """Have a press wake the chip from deep sleep."""
+        import esp32
+
+        if self.kind == "touch":
+            self._pad.config(self._rest * self._percent // 100)
+            esp32.wake_on_touch(True)
+        else:
+            esp32.wake_on_ext0(self._pin, esp32.WAKEUP_ANY_HIGH if self._active else esp32.WAKEUP_ALL_LOW)
+
     async def watch(self):
         """Look at the touch pad for ever, for it has no interrupt; a button needs no watching."""
         if self.kind != "touch":
             return
-        level = rest = self._pad.read()
         down = False
         while True:
-            touched = level * 100 < rest * self._profile.get("percent", 70)
+            level = self._pad.read()
+            touched = level * 100 < self._rest * self._percent
             if touched and not down:
                 self.press(self.kind)
             elif not touched:
-                rest += (level - rest) // 16  # the pad drifts with damp and warmth
+                self._rest += (level - self._rest) // 16  # the pad drifts with damp and warmth
             down = touched
             await asyncio.sleep_ms(_TOUCH_EVERY_MS)
-            level = self._pad.read()

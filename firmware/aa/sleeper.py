@@ -12,7 +12,6 @@ from aa import log
 from aa.messages import encode_sleep
 
 _DRAIN_MS = 30_000
-_ANSWER_MS = 5_000
 _AFTER_TIMER_WAKE_MS = 15_000
 _LOOK_EVERY_MS = 200
 
@@ -20,8 +19,9 @@ _LOOK_EVERY_MS = 200
 class Sleeper:
     """Decides when `app` sleeps, and takes it there."""
 
-    def __init__(self, app, woken_by_timer):
+    def __init__(self, app, woken_by_timer, answer_ms=5_000):
         self._app = app
+        self._answer_ms = answer_ms
         self._active_ticks = time.ticks_ms()
         self._brief = woken_by_timer  # it woke to hear what waits for it, not to be used
         self._presses = 0
@@ -32,7 +32,7 @@ class Sleeper:
     def activity(self, by_owner=False):
         """Someone uses the camera: the idle time starts anew. `by_owner`: it is in someone's hand."""
         self._active_ticks = time.ticks_ms()
-        self._brief = False
+        self._brief = self._brief and not by_owner
         self._presses += by_owner
 
     def ask(self, reason, wake_ms):
@@ -51,8 +51,7 @@ class Sleeper:
             if self._asked is None and self._is_idle():
                 self._asked = ("idle", self._app.settings["wake_every_ms"])
             if self._asked is not None:
-                reason, wake_ms = self._asked
-                self._asked = None
+                (reason, wake_ms), self._asked = self._asked, None
                 await self._go(reason, wake_ms)
 
     def _is_idle(self):
@@ -89,7 +88,7 @@ class Sleeper:
         if not self._say("intent", reason, wake_ms):
             return
         try:
-            await asyncio.wait_for_ms(self._leave.wait(), _ANSWER_MS)
+            await asyncio.wait_for_ms(self._leave.wait(), self._answer_ms)
         except asyncio.TimeoutError:
             log.warning("sleep without the server's leave")
 

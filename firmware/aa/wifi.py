@@ -57,6 +57,8 @@ class Wifi:
     async def _connect(self):
         try:
             self._wlan.active(True)
+            if hasattr(self._wlan, "PM_NONE"):
+                self._wlan.config(pm=self._wlan.PM_NONE)  # else what comes in waits up to 300 ms for a beacon
             if not self._wlan.isconnected():
                 self._wlan.connect(self._ssid, self._password)
         except OSError as cause:

@@ -76,11 +76,12 @@ class Ears:
         self.port = port
         self.heard: list[tuple[str, bytes, bool]] = []
         self.acks = True
+        self.listening = True
         self._client: aiomqtt.Client | None = None
         self._connected = asyncio.Event()
 
     async def run(self) -> None:
-        while True:
+        while self.listening:  # aiomqtt may turn a cancellation into an error of its own
             with contextlib.suppress(aiomqtt.MqttError):
                 async with aiomqtt.Client("127.0.0.1", self.port) as self._client:
                     await self._client.subscribe("aperture/#")
@@ -162,6 +163,7 @@ async def ears(broker: Server) -> AsyncIterator[Ears]:
     ears = Ears(broker.port)
     task = asyncio.create_task(ears.run())
     yield ears
+    ears.listening = False
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task

@@ -138,7 +138,7 @@ async def a_touch_is_one_press_and_drift_is_none():
 
 
 def presses_that_wait_are_bounded_and_counted():
-    shutter = Shutter({"kind": "button", "pin": 12})
+    shutter = Shutter({"kind": "button", "pin": 12, "active": 0})
     taken = [shutter.press("command", "c") for _ in range(12)]
     assert taken == [True] * 8 + [False] * 4 and shutter.discarded == 4
 

@@ -1,0 +1,125 @@
+"""Going to sleep: nothing left behind, nobody surprised, and never stuck awake."""
+
+import asyncio
+import json
+import time
+
+from aa.sleeper import Sleeper
+from helpers import until
+
+
+class App:
+    """What a sleeper touches."""
+
+    def __init__(self, woken_by_timer=False, online=True, **settings):
+        self.online, self.queue, self.busy_for = online, [], 0
+        self.said, self.slept, self.presences = [], [], []
+        self.settings = {"idle_timeout_ms": 0, "wake_every_ms": 60_000}
+        self.settings.update(settings)
+        self.mqtt = self.shutter = self
+        self.busy = False
+        self.sleeper = Sleeper(self, woken_by_timer, answer_ms=300)
+        self.running = asyncio.create_task(self.sleeper.run())
+
+    def publish(self, kind, body):
+        if self.online:
+            self.said.append(json.loads(body))
+        return self.online
+
+    def is_busy(self):
+        self.busy_for -= 1
+        return self.busy_for > 0
+
+    async def leave(self, presence):
+        self.presences.append(presence)
+
+    def deep_sleep(self, wake_ms):
+        self.slept.append(wake_ms)
+
+
+async def the_handshake_has_two_halves():
+    app = App()
+    app.sleeper.ask("command", 5_000)
+    await until(lambda: app.said)
+    intent = app.said[0]
+    assert (intent["phase"], intent["reason"], intent["next_wake_ms"], intent["queue"]) == (
+        "intent",
+        "command",
+        5_000,
+        0,
+    )
+    app.sleeper.allowed(intent["nonce"])
+    await until(lambda: app.slept, 250)
+    assert app.said[1]["phase"] == "going" and app.said[1]["nonce"] == intent["nonce"]
+    assert app.presences == ["asleep"] and app.slept == [5_000]
+
+
+async def without_an_answer_it_sleeps_all_the_same():
+    app = App()
+    app.sleeper.ask("idle", 0)
+    await until(lambda: app.said)
+    app.sleeper.allowed(app.said[0]["nonce"] + 1)
+    started = time.ticks_ms()
+    await until(lambda: app.slept, 2_000)
+    assert time.ticks_diff(time.ticks_ms(), started) > 200, "another nonce is no leave"
+    assert "next_wake_ms" not in app.said[0]
+
+
+async def without_a_network_it_sleeps_at_once():
+    app = App(online=False)
+    app.sleeper.ask("idle", 0)
+    await until(lambda: app.slept, 1_000)
+    assert app.said == []
+
+
+async def a_press_in_the_middle_puts_it_off():
+    app = App()
+    app.sleeper.ask("idle", 0)
+    await until(lambda: app.said)
+    app.sleeper.activity(by_owner=True)
+    app.sleeper.allowed(app.said[0]["nonce"])
+    await asyncio.sleep_ms(600)
+    assert app.slept == [] and len(app.said) == 1
+
+
+async def a_command_in_the_middle_is_finished_first():
+    app = App()
+    app.sleeper.ask("idle", 0)
+    await until(lambda: app.said)
+    app.busy_for = 3
+    app.sleeper.activity()
+    app.sleeper.allowed(app.said[0]["nonce"])
+    await until(lambda: app.slept, 2_000)
+    assert app.busy_for <= 0
+
+
+async def a_press_in_the_last_moment_is_still_a_photo():
+    app = App()
+    app.busy = True
+    app.sleeper.ask("idle", 0)
+    await until(lambda: app.presences, 2_000)
+    await asyncio.sleep_ms(300)
+    assert app.slept == []
+    app.busy = False
+    await until(lambda: app.slept, 1_000)
+
+
+async def idleness_sleeps_and_use_does_not():
+    app = App(idle_timeout_ms=500)
+    for _ in range(4):
+        await asyncio.sleep_ms(200)
+        app.sleeper.activity()
+    assert app.said == []
+    await until(lambda: app.said, 1_500)
+    assert app.said[0]["reason"] == "idle" and app.said[0]["next_wake_ms"] == 60_000
+
+
+async def a_camera_that_woke_by_itself_goes_back_to_sleep_unless_someone_takes_it():
+    from aa import sleeper
+
+    sleeper._AFTER_TIMER_WAKE_MS = 300
+    left, taken = App(woken_by_timer=True), App(woken_by_timer=True)
+    left.sleeper.activity()  # a command is not a hand
+    taken.sleeper.activity(by_owner=True)
+    await until(lambda: left.slept, 3_000)
+    assert taken.said == []
