@@ -286,6 +286,19 @@ def postpone(
     _set(connection, claim.id, values)
 
 
+def release(connection: Connection, *, target: str, now_ms: int) -> None:
+    """Let everything that pauses go now, in its order: Discord works again."""
+    connection.execute(
+        update(schema.delivery)
+        .where(
+            _delivery.target == target,
+            _delivery.state.in_([DeliveryState.WAITING, DeliveryState.POSTED]),
+            _delivery.not_before_ms > now_ms,
+        )
+        .values(not_before_ms=0)
+    )
+
+
 def set_aside(connection: Connection, *, claim: Claim, error: str, now_ms: int) -> None:
     """Give a delivery up: trying again as it is would be refused again."""
     _set(connection, claim.id, {"state": DeliveryState.SET_ASIDE, "error": error, "updated_at_ms": now_ms})

@@ -98,8 +98,8 @@ class Destination:
     async def _attempt(self, job: Job) -> None:
         try:
             outcome = await self._poster.attempt(job)
-            if outcome is not None:
-                self._lanes.learn(outcome)
+            if outcome is not None and self._lanes.learn(outcome):
+                await self._poster.release(self.target)
         except Exception:  # a task's error would be seen by nobody
             log.exception("an attempt broke off", photo=job.claim.photo)
         finally:

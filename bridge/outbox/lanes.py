@@ -15,6 +15,7 @@ from bridge.discord.outcomes import Outcome, RateLimited, Unknown, Unreachable
 from bridge.tuning import Backoff, Tuning
 
 _BACKLOG_SHARE = 2 / 3
+_OUTAGE = 3
 
 
 class Lane(StrEnum):
@@ -75,9 +76,12 @@ class Lanes:
         if lane is Lane.BACKLOG:
             self._backlog_at = max(self._backlog_at, now + self._spacing_s)
 
-    def learn(self, outcome: Outcome) -> None:
-        """Slow down, or not, by what came of an attempt."""
-        now = time.monotonic()
+    def learn(self, outcome: Outcome) -> bool:
+        """Slow down, or not, by what came of an attempt; return whether it ended an outage.
+
+        One photo that fails among others that don't is its own trouble; three failures in a row are Discord's.
+        """
+        now, failures = time.monotonic(), self._failing.failures
         match outcome:
             case Unreachable():
                 self._any_at = max(self._any_at, now + self._unreachable.next())
@@ -89,6 +93,7 @@ class Lanes:
             case _:
                 self._unreachable.reset()
                 self._failing.reset()
+        return failures >= _OUTAGE and self._failing.failures == 0
 
     async def settle(self, within_s: float) -> None:
         """Wait for those on the way, but only so long; then give them up."""

@@ -78,6 +78,10 @@ class Poster:
             await self._park(target, outcome)
         return outcome
 
+    async def release(self, target: str) -> None:
+        """Let everything that pauses go now."""
+        await self._write(lambda connection: outbox.release(connection, target=target, now_ms=now_ms()))
+
     async def attempt(self, job: Job) -> Outcome | None:
         """Post (or edit) one photo and write down what came of it; None when Discord was not asked."""
         if job.shows_new_bytes and job.data is None:

@@ -229,6 +229,7 @@ class Home:
     broker: Broker
     discord: DiscordStandIn
     folder: Path
+    endpoint: MqttEndpoint | None = None
 
     def make(self, *, tuning: Tuning = QUICK, webhook: bool = True, **more: Any) -> Bridge:
         archive = self.archive
@@ -238,7 +239,8 @@ class Home:
             blobs=archive.blobs,
             commands=archive.commands,
             hints=archive.hints,
-            mqtt=MqttEndpoint(host="127.0.0.1", port=self.broker.port, username="bridge", password="secret"),
+            mqtt=self.endpoint
+            or MqttEndpoint(host="127.0.0.1", port=self.broker.port, username="bridge", password="secret"),
             version="1.2.3",
             tuning=tuning,
         )
