@@ -1,5 +1,6 @@
 """JPEG bytes as HTTP answers: validators, ranges and HEAD (RFC 9110), from memory, as a photo has 10 MiB at most."""
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from aperture.contract.messages import PhotoRecord
+from aperture.store.blobs import Blobs
 from api.problems import DAMAGED, RANGE, ProblemError
 from api.services import Services
 
@@ -45,8 +47,7 @@ async def original(request: Request, services: Services, photo: PhotoRecord, hea
     if request.method == "HEAD":
         return Response(headers={**headers, "Content-Length": str(photo.bytes), "Content-Type": MEDIA_TYPE})
     async with services.reading:
-        data = await services.blobs.aread(photo.camera, photo.id)
-    _check(photo, data)
+        data = await asyncio.to_thread(_read, services.blobs, photo)
     wanted = _range(request, etag, len(data))
     if wanted is None:
         return Response(data, headers=headers, media_type=MEDIA_TYPE)
@@ -55,9 +56,10 @@ async def original(request: Request, services: Services, photo: PhotoRecord, hea
     return Response(data[first : last + 1], 206, headers, MEDIA_TYPE)
 
 
-def _check(photo: PhotoRecord, data: bytes) -> None:
+def _read(blobs: Blobs, photo: PhotoRecord) -> bytes:
+    data = blobs.read(photo.camera, photo.id)
     if len(data) == photo.bytes and hashlib.sha256(data).hexdigest() == photo.sha256:
-        return
+        return data
     log.error("photo damaged", camera=photo.camera, photo=photo.id, bytes=len(data), expected=photo.bytes)
     raise ProblemError(DAMAGED, "the bytes on the disk are not those that were stored: restore them from a backup")
 

@@ -93,19 +93,35 @@ async def _stop(app: FastAPI, server: uvicorn.Server, running: asyncio.Task[None
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    """Open the socket. Its protocol is named: asyncio sets TCP_NODELAY only then, without which answers wait 40 ms."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, address = found[0]
-        listening = socket.create_server((str(address[0]), int(address[1])), family=family, backlog=_BACKLOG)
+        found = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP, flags=socket.AI_PASSIVE
+        )
+        family, kind, protocol, _, address = found[0]
+        listening = socket.socket(family, kind, protocol)
+        try:
+            _prepare(listening)
+            listening.bind(address)
+            listening.listen(_BACKLOG)
+        except OSError:
+            listening.close()
+            raise
     except OSError as error:
         raise ListenError(
             f"can't listen for HTTP on {host} port {port}: {error.strerror}: "
             "end what listens there, or set APERTURE_API__HOST and APERTURE_API__PORT"
         ) from error
+    return listening
+
+
+def _prepare(listening: socket.socket) -> None:
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if hasattr(socket, "TCP_USER_TIMEOUT"):  # inherited by each connection: who takes nothing is cut off
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _STUCK_MS)
+    if listening.family == socket.AF_INET6:
+        listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # `::` means everyone
     listening.setblocking(False)
-    return listening
 
 
 class _Server(uvicorn.Server):

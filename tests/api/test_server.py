@@ -14,6 +14,15 @@ async def test_port_0_is_told_and_answered(archive, stranger):
     assert (await stranger.get("/healthz")).status_code == 200
 
 
+async def test_answers_are_not_held_back(stranger):
+    """Nagle's algorithm with delayed acknowledgements would add 40 ms to each of them."""
+    await stranger.get("/healthz")
+    began = time.monotonic()
+    for _ in range(25):
+        await stranger.get("/healthz")
+    assert time.monotonic() - began < 0.8
+
+
 async def test_an_address_in_use_is_a_clear_error(stopped):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
