@@ -1,13 +1,20 @@
 """The virtual camera, end to end: what it promises is what the firmware promises."""
 
+import asyncio
 import hashlib
 import json
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
+import psutil
+import pytest
 from PIL import Image
 
 from aperture.contract.messages import Manifest, Presence, Reply, Sleep, Status
 from simulator.camera import Power
+from simulator.errors import FramesError
 
 
 def arrived(uploads, photo):
@@ -255,3 +262,86 @@ async def test_its_secrets_are_nobody_elses_business_and_its_flash_is_its_own(ca
     assert json.loads(secrets.read_text())["token"] == "secret"
     assert not any(b"secret" in body for _, body, _ in ears.heard)
     assert (camera.folder / "flash" / "main.py").is_file()
+
+
+@pytest.fixture
+def small_card(tmp_path):
+    """A card of 400 KB, where a file system can be mounted."""
+    card = tmp_path / "camera" / "card"
+    card.mkdir(parents=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=400k", "none", card], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"needs root and mount: {mounted.stderr.strip()}")
+    yield card
+    subprocess.run(["umount", card], check=True)
+
+
+async def test_a_full_card_refuses_aloud_and_loses_nothing(small_card, make_camera, ears, ftp, uploads, soon):
+    """A command for which there is no room says so; what was taken before is delivered, and then there is room."""
+    camera = await make_camera()
+    await ears.hears_presence(b"online")
+    await ftp.stop()
+    count = 0
+    while not ears.bodies("reply") or ears.objects("reply")[-1]["ok"]:
+        count += 1
+        await ears.command(f"c{count}", "shutter")
+        await ears.hears("reply", count)
+    refused = ears.objects("reply")[-1]
+    assert refused["error"] == "storage_full"
+    kept = {one["photo"] for one in ears.objects("shutter")}
+    assert len(kept) == count - 1 >= 3
+    assert len(waiting(camera)) == len(kept)
+    await ftp.start()
+    await soon(lambda: {path.stem for path in uploads.iterdir()} == kept and not waiting(camera), "all are delivered")
+    await camera.press()
+    await ears.hears("shutter", count)
+
+
+async def test_a_camera_without_a_picture_says_so(make_camera, ears, tmp_path, soon):
+    """No frame is no photo: the command is answered, and the next one finds the camera well."""
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    Image.new("L", (64, 64)).save(frames / "a.jpg", "JPEG")
+    whole = (frames / "a.jpg").read_bytes()
+    (frames / "a.jpg").write_bytes(whole[: len(whole) // 2])  # no end of image
+    camera = await make_camera(frames=frames)
+    await ears.hears_presence(b"online")
+    await ears.command("c1", "shutter")
+    assert (await ears.hears("reply"))[0]["error"] == "no_photo"
+    assert not waiting(camera)
+    (frames / "a.jpg").write_bytes(whole)
+    await ears.command("c2", "shutter")
+    assert (await ears.hears("reply", 2))[1]["ok"]
+
+
+async def test_an_empty_folder_of_frames_is_told(make_camera, tmp_path):
+    """Before anything runs."""
+    (tmp_path / "frames").mkdir()
+    with pytest.raises(FramesError, match="holds no"):
+        await make_camera(frames=tmp_path / "frames")
+
+
+async def test_when_its_program_is_gone_the_camera_goes_too(cache, broker, ftp, tmp_path, soon):
+    """Nobody is left with stray processes, not even after a SIGKILL."""
+    script = f"""
+import asyncio
+from pathlib import Path
+from simulator.camera import VirtualCamera
+async def main():
+    async with VirtualCamera(name="cam", token="secret", host="127.0.0.1", mqtt_port={broker.port},
+                             ftp_port={ftp.port}, folder=Path({str(tmp_path / "camera")!r}), cache=Path({str(cache)!r})):
+        await asyncio.sleep(60)
+asyncio.run(main())
+"""
+    program = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, cwd=Path(__file__).parents[2], stdout=subprocess.DEVNULL
+    )
+    parent = psutil.Process(program.pid)
+    await soon(lambda: bool(parent.children()), "the camera runs")
+    [child] = parent.children()
+    await soon((tmp_path / "camera" / "state" / "rtc.json").exists, "it is on")
+    program.kill()
+    await program.wait()
+    await soon(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the camera goes")
