@@ -147,7 +147,7 @@ class Outbox:
             if claim is None:
                 return None
             try:
-                return Job(claim, gallery.record(connection, claim.photo, links=self._links), None)
+                return Job(claim, gallery.record_alone(connection, claim.photo, links=self._links), None)
             except NotFoundError:
                 _forget(connection, claim, now)
 
