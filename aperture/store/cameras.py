@@ -40,13 +40,15 @@ def every(connection: Connection) -> list[Camera]:
     return [_camera(row) for row in connection.execute(query)]
 
 
-def photo_counts(connection: Connection) -> dict[str, int]:
-    """Return how many photos of each camera are kept."""
+def photo_counts(connection: Connection, *, camera: str | None = None) -> dict[str, int]:
+    """Return how many photos are kept of each camera that has any, or of this one."""
     query = (
         select(schema.photo.c.camera, func.count())
         .where(schema.photo.c.deleted_at_ms.is_(None))
         .group_by(schema.photo.c.camera)
     )
+    if camera is not None:
+        query = query.where(schema.photo.c.camera == camera)
     return {row[0]: row[1] for row in connection.execute(query)}
 
 

@@ -107,6 +107,7 @@ Index("ix_photo_newest", photo.c.sort_at_ms, photo.c.id)
 Index("ix_photo_camera_newest", photo.c.camera, photo.c.sort_at_ms, photo.c.id)
 Index("ix_photo_command", photo.c.command)
 Index("ix_photo_state", photo.c.state, photo.c.announced_ms)
+Index("ix_photo_count", photo.c.camera, photo.c.state, photo.c.deleted_at_ms)  # counts read nothing but this
 Index("ix_photo_foreign", photo.c.camera, photo.c.name, photo.c.sha256)
 
 event = Table(

@@ -85,3 +85,5 @@ def test_photos_are_counted_without_the_deleted(database, received):
         database.write(lambda one, got=got: photos.receive(one, got))
     database.write(lambda one: photos.delete(one, photo=gone.photo, now_ms=1))
     assert database.read(cameras.photo_counts) == {"cam": 1}
+    assert database.read(lambda one: cameras.photo_counts(one, camera="cam")) == {"cam": 1}
+    assert database.read(lambda one: cameras.photo_counts(one, camera="other")) == {}

@@ -66,3 +66,31 @@ def test_a_made_up_key_is_refused(database, key):
     """Also one with a number that no database takes."""
     with pytest.raises(NotFoundError, match="before"):
         _page(database, before=key)
+
+
+@pytest.mark.parametrize(
+    ("query", "index"),
+    [
+        (
+            "SELECT * FROM photo WHERE deleted_at_ms IS NULL ORDER BY sort_at_ms DESC, id DESC LIMIT 9",
+            "ix_photo_newest",
+        ),
+        (
+            "SELECT * FROM photo WHERE deleted_at_ms IS NULL AND camera = 'cam' ORDER BY sort_at_ms DESC, id DESC LIMIT 9",
+            "ix_photo_camera_newest",
+        ),
+        (
+            "SELECT camera, count(*) FROM photo WHERE deleted_at_ms IS NULL GROUP BY camera",
+            "COVERING INDEX ix_photo_count",
+        ),
+        (
+            "SELECT camera, state, count(*) FROM photo WHERE deleted_at_ms IS NULL GROUP BY camera, state",
+            "COVERING INDEX ix_photo_count",
+        ),
+    ],
+)
+def test_large_archives_are_read_through_an_index(database, query, index):
+    """SQLite's own plan: a page sorts nothing, and a count reads no rows."""
+    plan = database.read(lambda one: [row[-1] for row in one.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}")])
+    assert index in plan[0]
+    assert not any("ORDER BY" in step for step in plan)
