@@ -69,7 +69,7 @@ async def get_camera(services: Use, camera: CameraName) -> Response:
         known = cameras.get(connection, camera)
         if known is None:
             raise NotFoundError(f"there is no camera {camera!r}")
-        return _document(known, cameras.photo_counts(connection).get(camera, 0))
+        return _document(known, cameras.photo_counts(connection, camera=camera).get(camera, 0))
 
     return document(await services.database.aread(work))
 
