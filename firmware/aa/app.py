@@ -28,6 +28,7 @@ from aa.uploader import Uploader
 from aa.wifi import Wifi
 
 _RESTART_MS = 1_000
+_MOST_FAILURES = 3
 _STATUS_CHANGE_MS = 1_000
 _REDRAW_MS = 150
 
@@ -104,36 +105,47 @@ class App:
             self.sensor.open()
         except NoFrame as cause:
             log.error("no camera", cause)  # each press tries again
-        while True:
+        failures = 0
+        while failures < _MOST_FAILURES:
             press = await self.shutter.wait()
             self.sleeper.activity(by_owner=press.command is None)
             try:
                 await self._shoot(press)
+                failures = 0
             except Exception as cause:  # whatever it was, the next press is to find a camera
-                log.error("no photo", cause, trigger=press.trigger)
-                self._last = "NO PHOTO: " + type(cause).__name__
-                if press.command:
-                    code = "storage_full" if isinstance(cause, StorageFull) else "no_photo"
-                    self.commands.finish(press.command, False, code, log.words(cause))
+                failures += isinstance(cause, NoFrame)
+                self._no_photo(press, cause)
             self.shutter.done()
             self._changed()
             gc.collect()
+        log.error("camera hangs: reset")  # what a driver that hangs needs
+        await self.leave("offline")
+        self.board_reset()
+
+    def _no_photo(self, press, cause):
+        log.error("no photo", cause, trigger=press.trigger)
+        self._last = "NO PHOTO: " + type(cause).__name__
+        if press.command:
+            code = "storage_full" if isinstance(cause, StorageFull) else "no_photo"
+            self.commands.finish(press.command, False, code, log.words(cause))
 
     async def _shoot(self, press):
         stamp = self.clock.stamp(time.ticks_diff(time.ticks_ms(), press.ticks))
-        frame, width, height = await self.sensor.shoot()
-        captured = time.ticks_ms()
-        facts = {
-            "photo": new_photo_id(),
-            "seq": self.queue.next_seq(),
-            "trigger": press.trigger,
-            "command": press.command,
-            "width": width,
-            "height": height,
-            "stage_ms": {"captured": time.ticks_diff(captured, press.ticks)},
-        }
-        facts.update(stamp)
-        entry = await self.queue.add(frame, facts, captured)
+        async with self.sensor.lock:
+            frame, width, height = await self.sensor.shoot()
+            captured = time.ticks_ms()
+            facts = {
+                "photo": new_photo_id(),
+                "seq": self.queue.next_seq(),
+                "trigger": press.trigger,
+                "command": press.command,
+                "width": width,
+                "height": height,
+                "stage_ms": {"captured": time.ticks_diff(captured, press.ticks)},
+            }
+            facts.update(stamp)
+            entry = await self.queue.add(frame, facts, captured)
+            self.sensor.release()
         entry.taken_ticks = press.ticks
         self.announcer.say(entry, facts)
         log.info("photo taken", photo=entry.photo, seq=entry.seq, bytes=facts["bytes"], trigger=press.trigger)

@@ -19,38 +19,46 @@ class Sensor:
         self._pins = profile["pins"]
         self._stale = profile.get("stale_frames", 1)
         self._settings = settings
-        self._camera = None
+        self._camera = self._size = None
         self.name = None
+        self.lock = asyncio.Lock()  # held for as long as a frame is in use
 
     def open(self):
         """Start the sensor.
 
         Raises:
-            NoFrame: it does not answer.
+            NoFrame: it does not answer, or can't do what the settings say.
         """
-        import camera  # here, so that a board without the module still boots and says what it lacks
-
         try:
+            import camera  # here, so that a board without the module still boots and says what it lacks
+
+            self._size = self._settings["frame_size"]
             self._camera = camera.Camera(
                 pixel_format=camera.PixelFormat.JPEG,
-                frame_size=getattr(camera.FrameSize, self._settings["frame_size"]),
+                frame_size=getattr(camera.FrameSize, self._size),
                 jpeg_quality=self._settings["quality"],
                 fb_count=2,
                 grab_mode=camera.GrabMode.LATEST,
                 **self._pins,
             )
             self.name = self._camera.get_sensor_name()
-        except (OSError, RuntimeError, AttributeError) as cause:
+        except Exception as cause:  # the driver raises what it likes
             self._camera = None
             raise NoFrame("camera does not start: " + log.words(cause))
 
     def apply_settings(self):
-        """Give the sensor the size and quality that the settings now say."""
-        import camera
+        """Give the sensor the size and quality that the settings now say; hold `lock` meanwhile.
 
-        if self._camera is not None:
-            self._camera.set_frame_size(getattr(camera.FrameSize, self._settings["frame_size"]))
+        Raises:
+            NoFrame: it can't do that.
+        """
+        if self._camera is None:
+            return
+        if self._size == self._settings["frame_size"]:
             self._camera.set_quality(self._settings["quality"])
+            return
+        self.close()  # its buffers were made for the size that it started with
+        self.open()
 
     def close(self):
         """Stop the sensor: it draws 20 mA, even while the chip sleeps."""
@@ -58,8 +66,13 @@ class Sensor:
             self._camera.deinit()
             self._camera = None
 
+    def release(self):
+        """The frame is used up: the driver may have its buffer back."""
+        if self._camera is not None:
+            self._camera.free_buffer()
+
     async def shoot(self):
-        """Return (frame, width, height); the frame is the driver's own buffer and dies at the next `shoot`.
+        """Return (frame, width, height); the frame is the driver's own buffer: hold `lock` until it is used up.
 
         Raises:
             NoFrame: after a few tries.

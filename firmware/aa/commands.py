@@ -6,6 +6,7 @@ A command's id is written down before it is acted on, and what became of it afte
 import asyncio
 
 from aa import log
+from aa.capture import NoFrame
 from aa.messages import BadMessage, decode_command, encode_reply
 from aa.settings import BadSettings
 
@@ -104,12 +105,22 @@ class Commands:
 
     async def _do_configure(self, command, args):
         try:
-            self._app.settings.change(args)
-        except BadSettings as cause:
+            await self._configure(args)
+        except (BadSettings, NoFrame) as cause:
             self.finish(command, False, "bad_settings", str(cause))
             return
-        self._app.sensor.apply_settings()
         self.finish(command, True)
+
+    async def _configure(self, changes):
+        """Change settings; what the sensor can't do is taken back, or there would be no more photos."""
+        before = self._app.settings.change(changes)
+        async with self._app.sensor.lock:
+            try:
+                self._app.sensor.apply_settings()
+            except NoFrame:
+                self._app.settings.change(before)
+                self._app.sensor.apply_settings()
+                raise
 
     async def _do_resend(self, command, args):
         photo = args.get("photo")

@@ -93,7 +93,7 @@ class Settings:
         return self._values[key]
 
     def change(self, changes):
-        """Take all of `changes`, or none; they hold across reboots.
+        """Take all of `changes`, or none; they hold across reboots. Returns what was there before.
 
         Raises:
             BadSettings: one of them is not possible.
@@ -101,5 +101,7 @@ class Settings:
         checked = {key: check(key, value) for key, value in changes.items()}
         if not checked:
             raise BadSettings("nothing to change")
+        before = {key: self._values[key] for key in checked}
         self._values.update(checked)
         files.write_json(self._path, self._values)
+        return before

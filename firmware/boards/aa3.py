@@ -18,7 +18,7 @@ PROFILE = {
             "reset_pin": -1,
         },
     },
-    "sd": {"slot": 1, "width": 1, "sck": 14, "cmd": 15, "data": (2,)},
+    "sd": {"slot": 1, "width": 1},  # an ESP32's slot 1 has fixed pins: CMD 15, CLK 14, D0 2
     "oled": {"sda": 32, "scl": 33, "width": 128, "height": 64, "address": 0x3C},
     "battery": None,
     "watchdog_ms": 60_000,

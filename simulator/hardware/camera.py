@@ -1,5 +1,7 @@
 """cnadler86's `camera` module for a virtual camera: each frame is a JPEG that the program hands over."""
 
+from array import array
+
 import bench
 
 
@@ -18,9 +20,12 @@ class GrabMode:
 class FrameSize:
     """As the real module names them; the value is what the program is asked for."""
 
-    QVGA, CIF, HVGA, VGA, SVGA = "320x240", "400x296", "480x320", "640x480", "800x600"
-    XGA, HD, SXGA, UXGA = "1024x768", "1280x720", "1280x1024", "1600x1200"
-    FHD, QXGA, QHD, WQXGA, QSXGA = "1920x1080", "2048x1536", "2560x1440", "2560x1600", "2560x1920"
+    QVGA, CIF, HVGA, VGA, SVGA = (320, 240), (400, 296), (480, 320), (640, 480), (800, 600)
+    XGA, HD, SXGA, UXGA = (1024, 768), (1280, 720), (1280, 1024), (1600, 1200)
+    FHD, QXGA, QHD, WQXGA, QSXGA = (1920, 1080), (2048, 1536), (2560, 1440), (2560, 1600), (2560, 1920)
+
+
+_LARGEST = FrameSize.UXGA
 
 
 class Camera:
@@ -31,17 +36,15 @@ class Camera:
             raise RuntimeError("this sensor only simulates JPEG")
         self._size, self._quality = frame_size, jpeg_quality
         self._frame = None
+        if frame_size > _LARGEST:
+            raise RuntimeError("this sensor has no such size")
 
     def capture(self):
         """Return a frame as memoryview of signed bytes, or None."""
-        if self._frame is not None:
-            for at in range(min(64, len(self._frame))):
-                self._frame[at] = 0  # whoever kept the last frame is to notice
-        answer = bench.ask("frame {} {}".format(self._size, self._quality))
+        self.free_buffer()
+        answer = bench.ask("frame {}x{} {}".format(self._size[0], self._size[1], self._quality))
         if not answer:
             return None
-        from array import array
-
         self._frame = array("b", answer)
         return memoryview(self._frame)
 
@@ -50,12 +53,11 @@ class Camera:
         return True
 
     def free_buffer(self):
-        """The frame is used no more."""
-        self._frame = None
-
-    def set_frame_size(self, size):
-        """Change the size from the next frame on."""
-        self._size = size
+        """The frame is used no more: whoever kept it is to notice."""
+        if self._frame is not None:
+            for at in range(min(64, len(self._frame))):
+                self._frame[at] = 0
+            self._frame = None
 
     def set_quality(self, quality):
         """Change the quality from the next frame on."""
@@ -67,4 +69,4 @@ class Camera:
 
     def deinit(self):
         """Stop."""
-        self._frame = None
+        self.free_buffer()

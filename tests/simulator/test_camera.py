@@ -314,6 +314,32 @@ async def test_a_camera_without_a_picture_says_so(make_camera, ears, tmp_path, s
     (frames / "a.jpg").write_bytes(whole)
     await ears.command("c2", "shutter")
     assert (await ears.hears("reply", 2))[1]["ok"]
+    assert ears.bodies("presence") == [b"online"]
+
+
+async def test_a_sensor_that_hangs_is_reset(make_camera, ears, tmp_path):
+    """Three presses without a picture: the chip starts anew."""
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    (frames / "a.jpg").write_bytes(b"no picture")
+    camera = await make_camera(frames=frames)
+    await ears.hears_presence(b"online")
+    for _ in range(3):
+        await camera.press()
+    await ears.hears_presence(b"online", 2)
+    assert ears.bodies("presence") == [b"online", b"offline", b"online"]
+    assert ears.objects("status")[-1]["reset_cause"] == "soft"
+
+
+async def test_a_size_that_the_sensor_has_not_costs_no_photo(camera, ears):
+    """It is refused, and the camera goes on as it was."""
+    await ears.command("c1", "configure", frame_size="QSXGA")
+    assert (await ears.hears("reply"))[0]["error"] == "bad_settings"
+    await ears.command("c2", "configure", frame_size="UXGA")
+    assert (await ears.hears("reply", 2))[1]["ok"]
+    await camera.press()
+    [manifest] = await ears.hears("shutter")
+    assert (manifest["width"], manifest["height"]) == (1600, 1200)
 
 
 async def test_an_empty_folder_of_frames_is_told(make_camera, tmp_path):

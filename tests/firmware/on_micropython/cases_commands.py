@@ -5,6 +5,7 @@ import json
 import time
 
 from aa.announcer import Announcer
+from aa.capture import NoFrame
 from aa.clock import Clock
 from aa.commands import Commands
 from aa.journal import Journal
@@ -22,6 +23,7 @@ class App:
         self.published, self.online = [], True
         self.mqtt = self.sleeper = self.shutter = self.display = self.sensor = self
         self.state = "up"
+        self.lock = asyncio.Lock()
         self.presses, self.slept, self.applied = [], [], 0
         self.clock = Clock(Rtc())
         self.queue = Queue("q")
@@ -46,6 +48,8 @@ class App:
 
     def apply_settings(self):
         self.applied += 1
+        if self.settings["frame_size"] == "FHD":
+            raise NoFrame("too large")
 
     async def blink(self):
         pass
@@ -89,6 +93,14 @@ async def a_duplicate_after_a_restart_gets_the_remembered_reply():
     again = App()
     again.say("c1", "configure", {"quality": 3})
     assert await again.reply() == first and again.applied == 0
+
+
+async def what_the_sensor_cannot_do_is_taken_back():
+    app = App()
+    app.say("c1", "configure", {"frame_size": "FHD", "quality": 60})
+    assert (await app.reply())["error"] == "bad_settings"
+    kept = Settings("settings.json", {})
+    assert (kept["frame_size"], kept["quality"], app.applied) == ("SVGA", 85, 2)
 
 
 async def an_expired_command_is_answered_and_not_done():
