@@ -33,6 +33,13 @@ class Partials:
         except FileNotFoundError:
             return None
 
+    def read(self, target: Target) -> bytes | None:
+        """Return what is there, None when nothing is."""
+        try:
+            return Path(self.path(target)).read_bytes()
+        except FileNotFoundError:
+            return None
+
     def open(self, target: Target, offset: int) -> int:
         """Open the file for writing from `offset` on, which drops what was behind it; return its descriptor.
 

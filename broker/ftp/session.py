@@ -22,6 +22,7 @@ from broker.ftp.folders import Folders
 from broker.ftp.paths import absolute
 from broker.ftp.transfer import Transfer, disk_error
 from broker.ftp.uploads import Declared, Reply, Target
+from broker.ftp.verify import resumable
 
 if TYPE_CHECKING:
     from broker.ftp.server import Listener
@@ -206,7 +207,8 @@ class Session(Folders):
     def ftp_ABOR(self, line: str) -> None:  # noqa: N802
         """Stop a transfer. Never answered with 226, which would look like a photo's (RFC 959 allows 225)."""
         del line
-        busy = self.data_channel is not None and self.data_channel.transfer_in_progress()
+        uploading = self._pending is not None or self.phase is Phase.RECEIVING
+        busy = uploading or (self.data_channel is not None and self.data_channel.transfer_in_progress())
         self._drop_pending()
         self._shutdown_connecting_dtp()
         self._close_data()
@@ -247,9 +249,11 @@ class Session(Folders):
         mine = known is not None and known.camera == target.camera
         if known is not None and mine and known.stored_bytes is not None:
             return known.stored_bytes
-        length = self.shared.partials.length(target)
-        if length is None:
-            length = self.root.remembered(target)
+        data = self.shared.partials.read(target)
+        if data is not None:
+            total = known.bytes if known is not None and mine else None
+            return resumable(data, total=total, fresh=target in self.shared.begun)
+        length = self.root.remembered(target)
         if length is None and (mine or self.shared.partials.is_set_aside(target)):
             length = 0
         if length is None:

@@ -58,7 +58,11 @@ class Wire:
         self.socket = socket.create_connection(("127.0.0.1", port), DEADLINE_S, source_address=(source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.lines = self.socket.makefile("rb")
-        self.greeting = self.reply()
+        try:
+            self.greeting = self.reply()
+        except OSError:
+            self.close()
+            raise
 
     def reply(self) -> str:
         """The next reply, its last line if it has several."""
@@ -201,6 +205,13 @@ class House:
 
     def events(self) -> list[str]:
         return [event.kind for event in self.database.read(lambda c: events.after(c, 0, limit=10_000))]
+
+    def connect(self) -> Wire:
+        """A connection that its user closes."""
+        return Wire(self.server.port)
+
+    def event_count(self) -> int:
+        return self.database.read(events.last_id)
 
     def stored(self, camera: str, photo: str) -> bytes | None:
         """The bytes of a photo that is stored, row and file; None when there is no such row."""

@@ -74,12 +74,21 @@ def test_test_button(house, client):
     client.cwd("test")
     client.storbinary("STOR test.txt", io.BytesIO(b"This is a test file."))
     client.delete("test.txt")
-    client.storbinary("STOR .write_test", io.BytesIO(b""))
-    client.delete(".write_test")
+    client.storbinary("STOR empty.txt", io.BytesIO(b""))
+    client.delete("empty.txt")
     client.cwd("/")
     client.rmd("test")
     assert house.rows() == []
     assert not list(house.partial_dir.glob("*/*"))
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 100])
+def test_a_cut_photo_is_no_test_file(house, camera, jpeg, length):
+    """The first bytes of a photo under a temporary name are not taken for a test: no 226."""
+    assert camera.put_part("STOR upload.tmp", jpeg[:length]).startswith("426")
+    camera.ask(f"REST {length}")
+    assert camera.put_part("STOR upload.tmp", jpeg[length:]).startswith("226")
+    assert len(house.rows()) == 1
 
 
 def test_what_is_no_jpeg_is_refused(house, camera):

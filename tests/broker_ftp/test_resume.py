@@ -55,6 +55,7 @@ def test_a_reset_at_the_end_is_believed_only_with_the_size_known(house, jpeg, ph
     """A reset may have swallowed trailing bytes: without a size it is no end. With size and hash it may be."""
     camera = house.camera()
     assert camera.put_part(f"STOR {photo_id}.jpg", jpeg, reset=True)[0] == "4"
+    assert camera.ask(f"SIZE {photo_id}.jpg") == f"213 {len(jpeg) - 1}"  # all is here, and nothing is stored
     said(camera, jpeg)
     assert camera.put_part(f"STOR {photo_id}.jpg", jpeg, reset=True).startswith("226")
 
@@ -74,7 +75,7 @@ def test_rest_in_the_middle_of_what_is_here(house, jpeg, photo_id):
     camera = house.camera()
     camera.put_part(f"STOR {photo_id}.jpg", jpeg[:1000] + bytes(500))
     camera.ask("REST 1000")
-    assert camera.put(f"STOR {photo_id}.jpg", jpeg[1000:], sha256=hashlib.sha256(jpeg).hexdigest())[0] == "5"
+    assert camera.put(f"STOR {photo_id}.jpg", jpeg[1000:], sha256=hashlib.sha256(jpeg).hexdigest())[:3] == "451"
     camera.put_part(f"STOR {photo_id}.jpg", jpeg[:1000] + bytes(500))
     said(camera, jpeg)
     camera.ask("REST 1000")
@@ -91,7 +92,7 @@ def test_a_partial_with_a_hole_is_set_aside(house, jpeg, photo_id):
     partial.write_bytes(jpeg[: half // 2] + bytes(half - half // 2))
     camera.ask(f"REST {half}")
     said(camera, jpeg)
-    assert camera.put_part(f"STOR {photo_id}.jpg", jpeg[half:]).startswith("550")
+    assert camera.put_part(f"STOR {photo_id}.jpg", jpeg[half:]).startswith("451")
     assert house.rows() == []
     assert camera.ask(f"SIZE {photo_id}.jpg") == "213 0"
     assert camera.put(f"STOR {photo_id}.jpg", jpeg).startswith("226")
@@ -150,6 +151,7 @@ def test_abor_keeps_what_came(house, jpeg, photo_id):
     """ABOR in the middle: 426 and 225, never a 226; the partial stays and the session goes on."""
     camera = house.camera()
     connection = camera.data()
+    camera.settle()
     camera.ask(f"STOR {photo_id}.jpg")
     connection.sendall(jpeg[:3000])
     camera.until_taken(connection)
@@ -161,6 +163,16 @@ def test_abor_keeps_what_came(house, jpeg, photo_id):
     said(camera, jpeg)
     camera.ask(f"REST {size}")
     assert camera.put_part(f"STOR {photo_id}.jpg", jpeg[size:]).startswith("226")
+
+
+def test_abor_before_the_data_connection(house, jpeg, photo_id):
+    """A STOR that still waits for its data connection is ended with a 426 of its own."""
+    camera = house.camera()
+    camera.ask("EPSV")
+    assert camera.ask(f"STOR {photo_id}.jpg").startswith("150")
+    camera.send("ABOR")
+    assert [camera.reply()[:3], camera.reply()[:3]] == ["426", "225"]
+    assert camera.put(f"STOR {photo_id}.jpg", jpeg).startswith("226")
 
 
 def test_a_stalled_upload_is_cut(make_house, jpeg, photo_id, monkeypatch):
