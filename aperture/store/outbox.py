@@ -8,7 +8,7 @@ A destination gets what was stored since the outbox last ran without one, and wh
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -237,9 +237,11 @@ def recent_sends(connection: Connection, *, target: str, since_ms: int) -> list[
     return list(connection.execute(query.order_by(_delivery.updated_at_ms)).scalars())
 
 
-def attempt_again(connection: Connection, *, delivery: int, now_ms: int) -> None:
-    """Write down one more attempt of a delivery that is being sent."""
-    _set(connection, delivery, {"attempts": _delivery.attempts + 1, "updated_at_ms": now_ms})
+def attempt_again(connection: Connection, *, claim: Claim, now_ms: int) -> Claim:
+    """Write down one more attempt of a delivery that is being sent, and return the claim of that one."""
+    again = replace(claim, attempts=claim.attempts + 1)
+    _set_own(connection, claim, {"attempts": again.attempts, "updated_at_ms": now_ms})
+    return again
 
 
 def posted(
@@ -283,7 +285,7 @@ def postpone(
     values: dict[str, Any] = {"not_before_ms": not_before_ms, "error": error, "updated_at_ms": now_ms}
     if claim.message_id is None:
         values |= {"state": DeliveryState.WAITING, "uncertain": _delivery.uncertain + int(uncertain)}
-    _set(connection, claim.id, values)
+    _set_own(connection, claim, values)
 
 
 def release(connection: Connection, *, target: str, now_ms: int) -> None:
@@ -301,7 +303,7 @@ def release(connection: Connection, *, target: str, now_ms: int) -> None:
 
 def set_aside(connection: Connection, *, claim: Claim, error: str, now_ms: int) -> None:
     """Give a delivery up: trying again as it is would be refused again."""
-    _set(connection, claim.id, {"state": DeliveryState.SET_ASIDE, "error": error, "updated_at_ms": now_ms})
+    _set_own(connection, claim, {"state": DeliveryState.SET_ASIDE, "error": error, "updated_at_ms": now_ms})
 
 
 def park(connection: Connection, *, target: str, fingerprint: str, reason: str, now_ms: int) -> None:
@@ -354,6 +356,12 @@ def _change(connection: Connection, event: Event, target: str, now_ms: int) -> N
         connection.execute(
             update(schema.delivery).where(mine, _delivery.state == DeliveryState.SET_ASIDE).values(again)
         )
+
+
+def _set_own(connection: Connection, claim: Claim, values: dict[str, Any]) -> None:
+    """Change a delivery unless another process has claimed it since: then the word is no longer ours."""
+    own = (_delivery.id == claim.id) & (_delivery.attempts == claim.attempts)
+    connection.execute(update(schema.delivery).where(own).values(values))
 
 
 def _set(connection: Connection, delivery: int, values: dict[str, Any]) -> None:

@@ -2,8 +2,8 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import TypeVar
 
 import structlog
 from sqlalchemy import Connection
@@ -32,6 +32,8 @@ from bridge.outbox.shrink import shrink
 from bridge.tuning import Tuning, pause
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 _STORE_RETRY_S = 1.0
 PARKED_ADVICE = (
@@ -89,7 +91,7 @@ class Poster:
             return None
         outcome = await self._call(job, _message(job, job.data))
         if isinstance(outcome, Rejected) and outcome.is_too_large and job.data and not self.stopping:
-            outcome = await self._call_smaller(job, job.data, outcome)
+            job, outcome = await self._call_smaller(job, job.data, outcome)
         await self._settle(job, outcome)
         return outcome
 
@@ -98,15 +100,17 @@ class Poster:
             return await self._client.post(self._webhook, message)
         return await self._client.edit(self._webhook, job.claim.message_id, message)
 
-    async def _call_smaller(self, job: Job, data: bytes, refused: Rejected) -> Outcome:
+    async def _call_smaller(self, job: Job, data: bytes, refused: Rejected) -> tuple[Job, Outcome]:
         smaller = await asyncio.to_thread(shrink, data)
         if smaller is None:
-            return refused
+            return job, refused
         log.info("photo shrunk for discord", photo=job.claim.photo, bytes=len(data), sent_bytes=len(smaller))
-        await self._write(
-            lambda connection: outbox.attempt_again(connection, delivery=job.claim.id, now_ms=now_ms()),
-        )
-        return await self._call(job, _message(job, smaller, shrunk_from=len(data)))
+        if job.claim.message_id is None:
+            claim = await self._write(
+                lambda connection: outbox.attempt_again(connection, claim=job.claim, now_ms=now_ms())
+            )
+            job = replace(job, claim=claim)
+        return job, await self._call(job, _message(job, smaller, shrunk_from=len(data)))
 
     async def _settle(self, job: Job, outcome: Outcome) -> None:
         claim = job.claim
@@ -201,19 +205,17 @@ class Poster:
 
         await self._write(work)
 
-    async def _write(self, work: Callable[[Connection], Any]) -> None:
+    async def _write(self, work: Callable[[Connection], T]) -> T:
         """Write an outcome down, however long the disk takes: forgetting one would post a photo twice."""
         failures = 0
         while True:
             try:
-                await self._database.awrite(work)
+                return await self._database.awrite(work)
             except StoreError as error:
                 failures += 1
                 if failures == 1:
                     log.warning("an outcome can't be written down: trying until it can", error=str(error))
                 await asyncio.sleep(_STORE_RETRY_S)
-            else:
-                return
 
 
 def _message(job: Job, data: bytes | None, *, shrunk_from: int | None = None) -> Message:

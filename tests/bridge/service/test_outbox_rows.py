@@ -89,6 +89,20 @@ def test_recovery_counts_what_was_being_sent_as_uncertain(archive, rows) -> None
     assert claim(rows, at_ms=at + 100).uncertain == 1
 
 
+def test_who_lost_a_delivery_to_another_has_no_say_in_it(archive, rows) -> None:
+    """A bridge that was away reports a failure of its old attempt: the new attempt goes on undisturbed."""
+    photo = archive.new_photo()
+    archive.store(photo)
+    fan_out(rows)
+    old = claim(rows)
+    rows(lambda c: outbox.recover(c, target=TARGET, retry_at_ms=0, now_ms=now_ms()))
+    assert claim(rows).attempts == 2
+    rows(lambda c: outbox.set_aside(c, claim=old, error="400", now_ms=now_ms()))
+    rows(lambda c: outbox.postpone(c, claim=old, not_before_ms=0, error="502", uncertain=True, now_ms=now_ms()))
+    delivery = archive.delivery(photo)
+    assert (delivery.state, delivery.uncertain) == ("sending", 1)
+
+
 def test_a_change_during_an_edit_is_not_lost(archive, rows) -> None:
     """What changed after the edit was rendered wants an edit of its own."""
     photo = archive.new_photo()
