@@ -48,11 +48,20 @@ class App:
         self.clock = Clock(machine.RTC())
         self.display = Display(profile["oled"])
         self.sensor = Sensor(profile["camera"], self.settings)
-        self.folder = self.board.mount_card()
-        rescue.move_photos(board.FLASH_FOLDER, self.folder)
-        self.queue = Queue(self.folder)
+        self.folder, self.queue = self._open_queue(self.board.mount_card())
         self.journal = Journal(folder + "/commands.json")
         self._connect_parts()
+
+    def _open_queue(self, folder):
+        """Return (folder, queue): on the card, or on flash when the card can be mounted but not read."""
+        try:
+            rescue.move_photos(board.FLASH_FOLDER, folder)
+            return folder, Queue(folder)
+        except OSError as cause:
+            if folder == board.FLASH_FOLDER:
+                raise
+            log.error("card unreadable: photos wait on flash", cause)
+            return board.FLASH_FOLDER, Queue(board.FLASH_FOLDER)
 
     def _connect_parts(self):
         self.wifi = Wifi(self.secrets)

@@ -8,7 +8,7 @@ import asyncio
 from aa import log
 from aa.capture import NoFrame
 from aa.messages import BadMessage, decode_command, encode_reply
-from aa.settings import BadSettings
+from aa.settings import BadSettings, check
 
 _REPLY_GRACE_MS = 300
 _MOST_WAITING = 16
@@ -136,8 +136,10 @@ class Commands:
 
     async def _do_sleep(self, command, args):
         wake_ms = args.get("next_wake_ms", self._app.settings["wake_every_ms"])
-        if type(wake_ms) is not int or wake_ms < 0:
-            self.finish(command, False, "bad_args", "next_wake_ms: a whole number, 0 for until a press")
+        try:
+            check("wake_every_ms", wake_ms)
+        except BadSettings as cause:
+            self.finish(command, False, "bad_args", "next_wake_ms, as " + str(cause))
             return
         self.finish(command, True)
         self._app.sleeper.ask("command", wake_ms)

@@ -79,7 +79,7 @@ async def _ask(host, ident):
 
 
 async def resolve(host, timeout_ms):
-    """Return the IPv4 address of `host`.
+    """Return the IPv4 address of `host`; the name itself where only getaddrinfo can tell, which blocks.
 
     Raises:
         NameNotFound: nobody knew it in time.
@@ -88,8 +88,8 @@ async def resolve(host, timeout_ms):
         return host
     if host == "localhost":
         return "127.0.0.1"
-    if _server is None:
-        return socket.getaddrinfo(host, 0)[0][-1][0]  # no DNS server known: better to block than to fail
+    if _server is None or host.endswith(".local"):  # the latter is for mDNS (RFC 6762), which lwIP speaks
+        return host
     for _ in range(_TRIES):
         try:
             return await asyncio.wait_for_ms(_ask(host, os.urandom(2)), max(500, timeout_ms // _TRIES))

@@ -29,7 +29,7 @@ async def open_stream(host, port, timeout_ms):
     try:
         sock.setblocking(False)
         try:
-            sock.connect(socket.getaddrinfo(address, port)[0][-1])
+            sock.connect(socket.getaddrinfo(address, port, socket.AF_INET)[0][-1])
         except OSError as cause:
             if cause.errno != EINPROGRESS:
                 raise

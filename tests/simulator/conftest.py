@@ -164,9 +164,9 @@ async def ears(broker: Server) -> AsyncIterator[Ears]:
     task = asyncio.create_task(ears.run())
     yield ears
     ears.listening = False
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+    while not task.done():  # Python 3.11's wait_for may swallow a cancellation
+        task.cancel()
+        await asyncio.wait({task}, timeout=0.5)
 
 
 @pytest.fixture(scope="session")

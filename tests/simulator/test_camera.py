@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import shutil
 import stat
 import subprocess
 import sys
@@ -371,3 +372,52 @@ asyncio.run(main())
     program.kill()
     await program.wait()
     await soon(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the camera goes")
+
+
+async def test_firmware_that_crashes_is_started_again(camera, ears, uploads, soon):
+    """As a chip that panics; what was on the card is delivered."""
+    ears.acks = False
+    await camera.press()
+    await ears.hears("shutter")
+    [child] = [one for one in psutil.Process().children() if "power_on.py" in " ".join(one.cmdline())]
+    child.kill()
+    ears.acks = True
+    await ears.hears_presence(b"online", 2)
+    assert ears.objects("status")[-1]["reset_cause"] == "hard"
+    await soon(lambda: not waiting(camera), "nothing waits")
+    await camera.power_on()  # it has power already
+
+
+async def test_a_camera_without_power_ignores_its_shutter(camera, ears):
+    """And its numbers start where they were."""
+    await camera.kill()
+    await camera.press()
+    await camera.kill()
+    assert camera.power is Power.OFF
+    await ears.hears_presence(b"offline")
+    assert not ears.bodies("shutter")
+
+
+async def test_a_card_that_cannot_be_read_costs_no_photo(camera, ears, ftp, uploads, soon):
+    """Photos wait on flash meanwhile, and move to the card once it is well."""
+    await camera.kill()
+    card = camera.folder / "card"
+    shutil.rmtree(card)
+    card.write_text("damaged")
+    await ftp.stop()
+    await camera.power_on()
+    await ears.hears_presence(b"online", 2)
+    await camera.press()
+    [manifest] = await ears.hears("shutter")
+    assert "sd_free_kb" in ears.objects("status")[-1]
+    assert ears.objects("status")[-1]["sd_free_kb"] is None
+    assert list((camera.folder / "flash" / "queue").glob("*.json"))
+    await camera.kill()
+    card.unlink()
+    card.mkdir()
+    await camera.power_on()
+    await ears.hears_presence(b"online", 3)
+    assert not list((camera.folder / "flash" / "queue").glob("*.jpg"))
+    assert len(waiting(camera)) == 1
+    await ftp.start()
+    await soon(lambda: arrived(uploads, manifest["photo"]) == taken(camera)[0], "it arrives")

