@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import io
 import itertools
 import json
 import os
@@ -18,14 +19,16 @@ from typing import Any
 import aiomqtt
 import pytest
 from PIL import Image
+from sqlalchemy import select
 
 from aperture.clock import now_ms
 from aperture.commands import Commands
 from aperture.contract.ids import new_photo_id
+from aperture.contract.links import Links
 from aperture.contract.topics import Topics
 from aperture.hints import Hints
 from aperture.settings import DiscordSettings, Settings
-from aperture.store import accounts, gallery, photos
+from aperture.store import accounts, gallery, photos, schema
 from aperture.store.accounts import Role
 from aperture.store.blobs import Arrival, LocalBlobs
 from aperture.store.database import Database
@@ -109,8 +112,6 @@ async def discord() -> AsyncIterator[DiscordStandIn]:
 
 def jpeg(number: int = 0, *, width: int = 64, noise: bool = False) -> bytes:
     """A real JPEG; another one for each number."""
-    import io
-
     size = (width, width * 3 // 4)
     if noise:
         image = Image.frombytes("RGB", size, os.urandom(size[0] * size[1] * 3))
@@ -177,15 +178,9 @@ class Archive:
         return news
 
     def record(self, photo: Photo) -> Any:
-        from aperture.contract.links import Links
-
         return self.database.read(lambda connection: gallery.record(connection, photo.id, links=Links()))
 
     def delivery(self, photo: Photo) -> Any:
-        from sqlalchemy import select
-
-        from aperture.store import schema
-
         query = select(schema.delivery).where(schema.delivery.c.photo == photo.id)
         return self.database.read(lambda connection: connection.execute(query).one_or_none())
 

@@ -3,6 +3,7 @@
 import time
 
 from aperture.clock import now_ms
+from simulator.discord.faults import Fault, FaultKind
 
 
 async def test_a_live_photo_overtakes_two_hundred_that_wait(home, until) -> None:
@@ -38,8 +39,6 @@ async def test_a_third_of_the_channels_limit_is_left_for_live_photos(home, until
 
 async def test_a_slow_answer_holds_up_nobody_for_long(home, until) -> None:
     """A live photo whose answer is slow is passed by the next one."""
-    from simulator.discord.faults import Fault, FaultKind
-
     async with home.bridge():
         home.discord.misbehave(Fault(kind=FaultKind.DELAY, delay_ms=3000))
         slow, quick = home.archive.new_photo(), home.archive.new_photo()

@@ -1,5 +1,6 @@
 """When the rows or the bytes can't be read for a while, the bridge goes on by itself once they can."""
 
+import asyncio
 import io
 import sqlite3
 from contextlib import contextmanager
@@ -8,9 +9,12 @@ import pytest
 from PIL import Image
 from structlog.testing import capture_logs
 
+from aperture.clock import now_ms
+from aperture.store import photos
 from bridge.mqtt.complaints import Complaints
 from bridge.outbox.shrink import MOST_BYTES, shrink
 from bridge.tuning import Backoff
+from simulator.discord.faults import Fault, FaultKind
 
 
 @contextmanager
@@ -75,10 +79,6 @@ async def test_bytes_that_can_not_be_read_now_are_read_later(home, until) -> Non
 
 
 async def test_a_photo_deleted_before_its_edit_is_not_edited(home, until, camera_on) -> None:
-    from aperture.clock import now_ms
-    from aperture.store import photos
-    from simulator.discord.faults import Fault, FaultKind
-
     async with home.bridge(), camera_on() as camera:
         photo = home.archive.new_photo()
         home.archive.store(photo)
@@ -127,3 +127,29 @@ def test_pauses_double_up_to_their_bound_with_jitter() -> None:
         assert min(60, 2**number) / 2 <= pause <= min(60, 2**number)
     backoff.reset()
     assert backoff.next() <= 1
+
+
+async def test_a_posted_photos_row_is_written_once_it_can_be(home, until) -> None:
+    """The answer comes while the rows are away: it is not forgotten, and the photo is not sent again."""
+    home.discord.misbehave(Fault(kind=FaultKind.DELAY, delay_ms=200))
+    photo = home.archive.new_photo()
+    with capture_logs() as logs:
+        async with home.bridge():
+            home.archive.store(photo)
+            await home.discord.wait_for_messages(1)
+            with table_away(home, "delivery"):
+                await until(lambda: [log for log in logs if "can't be written down" in log["event"]])
+            await until(lambda: home.archive.record(photo).stages.posted)
+    assert home.discord.message_total == 1
+    assert home.archive.delivery(photo).uncertain == 0
+
+
+async def test_a_bridge_whose_rows_are_away_at_its_start_starts_again(home, until) -> None:
+    """It says what is wrong, and serves once the rows are there."""
+    bridge = home.make()
+    with capture_logs() as logs, table_away(home, "destination"):
+        task = asyncio.create_task(bridge.run())
+        await until(lambda: [log for log in logs if "starts again" in log["event"]])
+    await asyncio.wait_for(bridge.ready.wait(), 10)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
