@@ -8,6 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import structlog
 
@@ -76,7 +77,9 @@ class Feed:
                 while not self.closing:
                     news = self._news
                     if event_id < self._floor:
-                        return await self._database.aread(lambda one: events.after(one, event_id, limit=_PAGE))
+                        if found := await self._database.aread(partial(events.after, event_id=event_id, limit=_PAGE)):
+                            return found
+                        event_id = self._floor  # what lay between was dropped for good
                     if event_id < self._last:
                         return [event for event in self._kept if event.id > event_id]
                     await news.wait()

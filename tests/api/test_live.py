@@ -269,3 +269,18 @@ async def test_a_reader_that_takes_nothing_takes_nothing_from_others(archive, jp
         for _ in range(20):
             told = _tell(archive, 400)
             assert [(await lively.event(10))["id"] for _ in told] == told
+
+
+async def test_rows_that_were_dropped_are_not_looked_for_over_and_over(archive, monkeypatch):
+    """Who comes with a place before them goes on with what is next, and the store is left in peace meanwhile."""
+    feed = archive.app.state.services.feed
+    _tell(archive, 5)
+    async with feed.reading():
+        archive.database.write(lambda one: one.exec_driver_sql("DELETE FROM event"))
+        asked = []
+        aread = archive.database.aread
+        monkeypatch.setattr(archive.database, "aread", lambda work: (asked.append(1), aread(work))[1])
+        assert await feed.after(0, timeout_s=0.5) == []
+        assert len(asked) < 10
+        (told,) = _tell(archive)
+        assert [event.id for event in await feed.after(0, timeout_s=5)] == [told]
