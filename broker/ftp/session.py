@@ -106,7 +106,6 @@ class Session(Folders):
         except RefusedError as refused:
             self._refuse(refused)
             return
-        self._drop_pending()
         if append:
             rest = 0  # RFC 959 gives REST no meaning before APPE: the end of the file is where it goes on
         self._begin(target, rest, declared, append=append)
@@ -310,6 +309,18 @@ class Session(Folders):
         self.shared.committer.ask(work, answer)
 
     def _need_data_connection(self) -> None:
+        """Take the data connection if it has come, or else see that it may; whatever waited for it before gives up.
+
+        Raises:
+            RefusedError: nobody has asked for one.
+        """
+        self._drop_pending()
+        self._out_dtp_queue = None
+        try:
+            if self._dtp_acceptor is not None:
+                self._dtp_acceptor.handle_accept()  # here already? Then the bytes come before any later command
+        except OSError as error:
+            raise RefusedError(425, "The data connection can't be taken now; try again later.") from error
         if self.data_channel is None and self._dtp_acceptor is None:
             raise RefusedError(425, "Open a data connection first, with EPSV or PASV.")
 

@@ -8,6 +8,7 @@ import pytest
 import structlog.testing
 
 from aperture.clock import now_ms
+from aperture.contract.ids import new_photo_id
 from aperture.contract.messages import Manifest
 from aperture.store import photos
 from aperture.store.errors import StoreUnavailableError
@@ -212,3 +213,16 @@ def test_a_foreign_camera_s_folders_have_an_end(house):
     assert camera.put("STOR day-1", b"x", said=False).startswith("553")
     assert camera.put("STOR x.txt", b"x", said=False).startswith("226")
     assert camera.ask("CWD x.txt").startswith("550")
+
+
+def test_a_second_stor_replaces_one_that_waits(house, jpeg, other_jpeg):
+    """Two STORs, one data connection: its bytes are the second one's."""
+    first, second = new_photo_id(), new_photo_id()
+    camera = house.camera()
+    port = int(camera.ask("EPSV").split("|")[3])
+    assert camera.ask(f"STOR {first}.jpg").startswith("150")
+    assert camera.ask(f"STOR {second}.jpg").startswith("150")
+    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+        connection.sendall(jpeg)
+    assert camera.reply().startswith("226")
+    assert [row.id for row in house.rows()] == [second]

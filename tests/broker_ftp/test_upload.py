@@ -65,7 +65,7 @@ def test_data_ahead_of_stor(house, jpeg, photo_id, fin, until):
     camera.until_taken(connection)
     if fin:
         connection.shutdown(socket.SHUT_WR)
-    camera.settle()
+    camera.settle()  # the server has had every chance to read too early
     assert camera.ask(f"STOR {photo_id}.jpg").startswith("125")
     connection.close()
     assert camera.reply().startswith("226")
