@@ -32,11 +32,13 @@ setup: .venv/.ready
 
 .tools/.ready-$(UV_VERSION):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed (PYTHON=python3.12 make …)"; exit 1; }
+	@echo "Setting up: uv $(UV_VERSION) …"
 	@$(PYTHON) -m venv .tools || { echo "Python's venv is missing: apt-get install python3-venv"; exit 1; }
 	@.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@touch $@
 
 .venv/.ready: .tools/.ready-$(UV_VERSION) pyproject.toml uv.lock
+	@echo "Setting up: the libraries, as uv.lock has them …"
 	@$(UV) sync --quiet --locked --all-extras --python $(PYTHON)
 	@touch $@
 
