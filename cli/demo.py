@@ -87,6 +87,8 @@ async def _camera(system: System) -> AsyncGenerator[None]:
 
     async with AsyncExitStack() as stack:
         secret = system.database.write(_camera_token)
+        if system.refresh_accounts is not None:
+            await system.refresh_accounts()
         where = broker_address(system)
         folder = system.settings.data_dir / "simulated" / CAMERA
         try:

@@ -4,9 +4,9 @@ One event loop runs bridge and API; the FTP server has a thread of its own, the 
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, cast
 
@@ -63,6 +63,10 @@ class System:
     mqtt: Address | None = None
     ftp: Address | None = None
     api_url: str | None = None
+    refresh_accounts: Callable[[], Awaitable[None]] | None = None
+    """Has the broker take in new accounts now rather than at its next look."""
+    probes: dict[str, Callable[[], str | None]] = field(default_factory=dict[str, Callable[[], str | None]])
+    """Part → what is wrong with it now, None while it is well."""
 
     def run_file(self) -> dict[str, Any]:
         """Return the addresses in the form of `run.json`, without process and version."""
@@ -124,6 +128,9 @@ async def _start_mqtt(stack: AsyncExitStack, system: System) -> None:
     broker = MqttBroker(settings=settings.mqtt, data_dir=settings.data_dir, database=system.database)
     await stack.enter_async_context(broker)
     system.mqtt = Address(broker.host, broker.port, broker.kind)
+    system.refresh_accounts = broker.refresh
+    if broker.pid is not None:
+        system.probes["mqtt"] = lambda: None if broker.pid else "the broker is down, and is being started again"
 
 
 async def _start_ftp(stack: AsyncExitStack, system: System) -> None:
@@ -163,6 +170,7 @@ async def _start_bridge(starter: Starter, system: System) -> None:
         mqtt=MqttEndpoint(host=where.host, port=where.port, username=username, password=password),
         version=version(),
     )
+    system.probes["bridge"] = lambda: None if bridge.ready.is_set() else "not connected, or another bridge serves"
     await starter.run(bridge.run(), until=bridge.ready.wait(), name="bridge")
 
 
@@ -176,6 +184,7 @@ async def _start_api(starter: Starter, system: System) -> None:
         commands=Commands(database=system.database, hints=system.hints),
         hints=system.hints,
         version=version(),
+        health=lambda: {part: probe() for part, probe in system.probes.items()},
     )
     settings = system.settings.api
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()

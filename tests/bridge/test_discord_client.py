@@ -91,7 +91,7 @@ async def test_edit_delete_look_in_a_thread(client, discord, photo):
     ],
     ids=lambda value: value.kind if isinstance(value, Fault) else None,
 )
-async def test_the_outcome_is_what_is_certain(client, discord, webhook, photo, fault, expected, accepted):  # noqa: PLR0917
+async def test_the_outcome_is_what_is_certain(client, discord, webhook, photo, fault, expected, accepted):
     discord.misbehave(fault)
     outcome = await client.post(webhook, photo)
     assert isinstance(outcome, expected) if isinstance(expected, type) else outcome == expected
