@@ -182,3 +182,22 @@ async def a_stale_frame_none_and_a_half_one_are_not_the_photo():
     assert asked["fb_count"] == 2 and asked["grab_mode"] == 1 and asked["pixel_format"] == 4 and asked["xclk_pin"] == 21
     _Camera.frames = [None] * 5
     await araises(NoFrame, sensor.shoot())
+
+
+def every_board_is_complete():
+    from aa.board import Board, load_profile
+    from aa.display import Display
+
+    for name in ("aa3", "sim"):
+        profile = load_profile(name)
+        board = Board(profile)
+        assert board.name == name and Shutter(profile["shutter"]).kind in ("button", "touch")
+        Shutter(profile["shutter"]).arm()
+        settings = Settings("s.json", profile["settings"])
+        assert settings["frame_size"] in ("SVGA", "UXGA") and Sensor(profile["camera"], settings).name is None
+        display = Display(profile["oled"])
+        assert display.show(["one", "two", ""]) and not display.show(["one", "two"])
+        telemetry = board.telemetry("/flash")
+        assert telemetry["board"] == name and telemetry["temperature_c"] == 41 and telemetry["sd_free_kb"] is None
+        assert (telemetry["battery_mv"] is None) == (profile["battery"] is None)
+    raises(ImportError, load_profile, "none")

@@ -1,0 +1,173 @@
+"""Handing photos over: which one, how often, and what happens when the server won't."""
+
+import asyncio
+import os
+import time
+
+from aa.ftp import FtpError, FtpLost
+from aa.queue import Queue
+from aa.uploader import Uploader
+from helpers import JPEG, PHOTOS, facts_of, until
+
+_SECRETS = {"camera": "cam", "token": "t", "ftp": {"host": "127.0.0.1", "port": 1}}
+
+
+class Session:
+    """Stands at the transport's edge; `stored` is what was sent, in order, with where it began."""
+
+    def __init__(self):
+        self.opened, self.stored, self.asked, self.sizes, self.refusals = 0, [], [], {}, {}
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def open(self):
+        self.opened += 1
+
+    async def close(self):
+        pass
+
+    async def noop(self):
+        pass
+
+    async def size(self, name):
+        self.asked.append(name)
+        return self.sizes.get(name, 0)
+
+    async def store(self, name, file, total, digest, offset=0):
+        await self.gate.wait()
+        if self.refusals.get(name):
+            raise self.refusals[name].pop(0)
+        file.seek(offset)
+        assert len(file.read()) == total - offset
+        self.stored.append((name, offset))
+
+
+class Wifi:
+    async def wait_up(self):
+        pass
+
+
+def _name(index):
+    return PHOTOS[index] + ".jpg"
+
+
+async def _add(queue, index, ago_ms=None):
+    entry = await queue.add(memoryview(JPEG), facts_of(queue.next_seq(), PHOTOS[index]), time.ticks_ms())
+    if ago_ms is not None:
+        entry.taken_ticks = time.ticks_add(time.ticks_ms(), -ago_ms)
+    return entry
+
+
+def _start(queue):
+    uploader = Uploader(_SECRETS, queue, lambda entry: queue.mark(entry, announced=True, delivered=True))
+    uploader._ftp = session = Session()
+    return session, uploader, asyncio.create_task(uploader.run(Wifi()))
+
+
+async def the_photo_just_taken_goes_first_and_then_the_oldest():
+    queue = Queue("q")
+    for index in (0, 1, 2):
+        await _add(queue, index)
+    queue = Queue("q")  # they are of an earlier boot
+    await _add(queue, 3, ago_ms=100)
+    session, _, running = _start(queue)
+    await until(lambda: not len(queue))
+    assert [name for name, _ in session.stored] == [_name(3), _name(0), _name(1), _name(2)]
+    running.cancel()
+
+
+async def a_shot_during_an_upload_waits_its_turn_and_nobody_waits_for_it():
+    queue = Queue("q")
+    await _add(queue, 0, ago_ms=0)
+    session, uploader, running = _start(queue)
+    session.gate.clear()
+    await until(lambda: uploader.state == "sending")
+    await _add(queue, 1, ago_ms=0)
+    await _add(queue, 2, ago_ms=0)
+    session.gate.set()
+    await until(lambda: not len(queue))
+    assert [name for name, _ in session.stored] == [_name(0), _name(2), _name(1)] and session.opened == 1
+    running.cancel()
+
+
+async def a_fresh_photo_is_not_asked_for_and_an_old_one_is_resumed():
+    queue = Queue("q")
+    await _add(queue, 0)
+    queue = Queue("q")
+    session, _, running = _start(queue)
+    session.sizes[_name(0)] = 100
+    await _add(queue, 1, ago_ms=0)
+    await until(lambda: not len(queue))
+    assert session.asked == [_name(0)] and set(session.stored) == {(_name(1), 0), (_name(0), 100)}
+    running.cancel()
+
+
+async def what_the_server_has_in_full_is_not_sent_again_unless_it_asks():
+    queue = Queue("q")
+    await _add(queue, 0)
+    queue = Queue("q")
+    session, _, running = _start(queue)
+    session.sizes[_name(0)] = len(JPEG)
+    await until(lambda: not len(queue))
+    assert session.stored == []
+    queue.again(PHOTOS[0])
+    await until(lambda: session.stored)
+    assert session.stored == [(_name(0), 0)] and session.asked == [_name(0)]
+    running.cancel()
+
+
+async def a_longer_file_on_the_server_is_replaced():
+    queue = Queue("q")
+    await _add(queue, 0)
+    queue = Queue("q")
+    session, _, running = _start(queue)
+    session.sizes[_name(0)] = len(JPEG) + 1
+    await until(lambda: session.stored)
+    assert session.stored == [(_name(0), 0)]
+    running.cancel()
+
+
+async def a_refused_photo_is_put_off_and_holds_up_no_other():
+    queue = Queue("q")
+    await _add(queue, 0)
+    await _add(queue, 1)
+    session, _, running = _start(queue)
+    session.refusals[_name(0)] = [FtpError(553, "another photo")]
+    await until(lambda: session.stored)
+    assert [name for name, _ in session.stored] == [_name(1)] and session.opened == 1
+    assert [entry.photo for entry in queue] == [PHOTOS[0]], "it is kept"
+    next(iter(queue)).not_before_ticks = time.ticks_ms()
+    queue.changed.set()
+    await until(lambda: not len(queue))
+    running.cancel()
+
+
+async def a_lost_session_is_opened_again_and_the_photo_resumed():
+    queue = Queue("q")
+    await _add(queue, 0, ago_ms=0)
+    session, _, running = _start(queue)
+    session.refusals[_name(0)] = [FtpLost("gone"), OSError(104), FtpError(421, "too many"), asyncio.TimeoutError()]
+    session.sizes[_name(0)] = 50
+    await until(lambda: not len(queue), 15_000)
+    assert session.opened == 5 and session.stored == [(_name(0), 50)]
+    running.cancel()
+
+
+async def a_photo_that_cannot_be_read_holds_up_no_other():
+    queue = Queue("q")
+    broken = await _add(queue, 0)
+    await _add(queue, 1)
+    os.remove("q/" + broken.name + ".jpg")
+    session, _, running = _start(queue)
+    await until(lambda: session.stored)
+    assert [name for name, _ in session.stored] == [_name(1)]
+    running.cancel()
+
+
+async def after_a_lost_network_the_session_is_not_trusted():
+    queue = Queue("q")
+    session, uploader, running = _start(queue)
+    await until(lambda: uploader.state == "up")
+    uploader.drop()
+    await until(lambda: session.opened == 2 and uploader.state == "up")
+    running.cancel()
