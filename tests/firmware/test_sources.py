@@ -49,3 +49,15 @@ def test_it_is_small_and_imports_nothing_of_the_server(source):
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Assert)]
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Div)], "a float"
     assert not [n for n in ast.walk(tree) if isinstance(n, ast.Constant) and isinstance(n.value, float)], "a float"
+
+
+@pytest.mark.parametrize("check", [["check"], ["format", "--check"]], ids=lambda words: words[0])
+def test_the_firmwares_own_rules_hold(check):
+    """The project's rules are for CPython; firmware/ruff.toml has those for MicroPython."""
+    ruff = shutil.which("ruff", path=str(Path(sys.executable).parent))
+    config = FIRMWARE / "ruff.toml"
+    done = subprocess.run(
+        [ruff, *check, "--no-cache", "--config", config, FIRMWARE, HARDWARE],
+        cwd=FIRMWARE.parent, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
