@@ -107,7 +107,6 @@ async def running(settings: Settings, parts: frozenset[Part] = EVERYTHING) -> As
         database = Database.open(settings.database)
         stack.callback(database.close)
         blobs = LocalBlobs(root=settings.photos_dir)
-        stack.callback(blobs.close)
         system = System(settings, database, blobs, Hints())
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         starter = Starter(stack, tasks)

@@ -1,14 +1,14 @@
 """The bytes of photos, in files: `<root>/<camera>/<photo>.jpg`.
 
 A photo appears under its name only when it is whole and on the disk: fsync of the file, rename, fsync of the
-directory, in that order. Files of a batch are synced side by side, which lets the file system share its own commits.
+directory, in that order. A batch is synced as a whole (docs/adr/0006-batches-are-synced-as-a-whole.md).
 """
 
 import asyncio
+import ctypes
 import errno
 import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +16,8 @@ from typing import Protocol
 from aperture.contract.ids import is_photo_id, is_slug
 from aperture.store.errors import DiskFullError, NotFoundError, StoreUnavailableError
 
-_SYNCERS = 8
+_MANY = 4
+"""From so many on, one syncfs is cheaper than an fsync each."""
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
@@ -64,7 +65,6 @@ class LocalBlobs:
         """Use (and make) the folder `root`. Arrivals must lie on the same file system."""
         self.root = root
         root.mkdir(parents=True, exist_ok=True)
-        self._syncers = ThreadPoolExecutor(_SYNCERS, thread_name_prefix="store-sync")
 
     def path(self, camera: str, photo: str) -> Path:
         """Return where a photo's bytes are, or would be.
@@ -78,15 +78,13 @@ class LocalBlobs:
 
     def adopt(self, arrivals: Sequence[Arrival]) -> list[OSError | None]:
         """See `Blobs.adopt`."""
-        results = self._side_by_side([arrival.source for arrival in arrivals])
-        folders: set[Path] = set()
+        results = self._sync([str(arrival.source) for arrival in arrivals])
+        folders: dict[str, OSError | None] = {}
         for index, arrival in enumerate(arrivals):
             if results[index] is None:
                 results[index] = self._rename(arrival, folders)
-        wrong = dict(zip(folders, self._side_by_side(list(folders)), strict=True))
-        return [
-            result or wrong.get(self.root / arrival.camera) for arrival, result in zip(arrivals, results, strict=True)
-        ]
+        folders = dict(zip(folders, self._sync(list(folders)), strict=True))
+        return [result or folders[self._folder(arrival)] for arrival, result in zip(arrivals, results, strict=True)]
 
     def size(self, camera: str, photo: str) -> int | None:
         """See `Blobs.size`."""
@@ -118,29 +116,30 @@ class LocalBlobs:
             if is_slug(path.parent.name) and is_photo_id(path.stem):
                 yield path.parent.name, path.stem
 
-    def close(self) -> None:
-        """End the threads that sync."""
-        self._syncers.shutdown()
+    def _folder(self, arrival: Arrival) -> str:
+        return f"{self.root}/{arrival.camera}"
 
-    def _rename(self, arrival: Arrival, folders: set[Path]) -> OSError | None:
-        target = self.path(arrival.camera, arrival.photo)
+    def _rename(self, arrival: Arrival, folders: dict[str, OSError | None]) -> OSError | None:
+        folder, target = self._folder(arrival), self.path(arrival.camera, arrival.photo)
         try:
-            if not target.parent.is_dir():
+            try:
+                os.rename(arrival.source, target)  # noqa: PTH104 - on the way of every photo
+            except FileNotFoundError:
                 target.parent.mkdir(exist_ok=True)
                 sync(self.root)
-            arrival.source.rename(target)
+                os.rename(arrival.source, target)  # noqa: PTH104
         except OSError as error:
             return error
-        folders.add(target.parent)
+        folders[folder] = None
         return None
 
-    def _side_by_side(self, paths: list[Path]) -> list[OSError | None]:
-        if len(paths) == 1:  # the common case needs no other thread
-            return [_try_sync(paths[0])]
-        return list(self._syncers.map(_try_sync, paths))
+    def _sync(self, paths: list[str]) -> list[OSError | None]:
+        if len(paths) < _MANY or _syncfs is None:
+            return [_try_sync(path) for path in paths]
+        return [_try_syncfs(self.root)] * len(paths)
 
 
-def sync(path: Path) -> None:
+def sync(path: Path | str) -> None:
     """Have a file or a directory on the disk before returning (fsync)."""
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -156,9 +155,24 @@ def storage_error(error: OSError) -> DiskFullError | StoreUnavailableError:
     return StoreUnavailableError(f"the photos' folder does not work: {error.strerror}")
 
 
-def _try_sync(path: Path) -> OSError | None:
+def _try_sync(path: str) -> OSError | None:
     try:
         sync(path)
     except OSError as error:
         return error
     return None
+
+
+_syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
+"""syncfs(2): has a whole file system on the disk before returning. Linux only; an error is told since Linux 5.8."""
+
+
+def _try_syncfs(root: Path) -> OSError | None:
+    handle = os.open(root, os.O_RDONLY)
+    try:
+        if _syncfs is None or _syncfs(handle) == 0:
+            return None
+        code = ctypes.get_errno()
+        return OSError(code, os.strerror(code))
+    finally:
+        os.close(handle)

@@ -39,10 +39,16 @@ class Database:
         if self.url.get_backend_name() != "sqlite":
             raise StoreError(f"no store for {self.url.get_backend_name()!r} databases: use sqlite:///PATH")
         _make_file(self.url)
-        self._engine = create_engine(self.url, pool_size=_READERS + 3, connect_args={"check_same_thread": False})
+        self._engine = create_engine(
+            self.url,
+            pool_size=_READERS + 3,
+            pool_reset_on_return=None,  # every transaction is ended where it was begun
+            connect_args={"check_same_thread": False},
+        )
         event.listen(self._engine, "connect", _prepare_sqlite)
         event.listen(self._engine, "begin", _begin_sqlite)
         self._writing = threading.Lock()
+        self._for_writing: Connection | None = None  # kept open: opening costs a third of a small write
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store-writer")
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
 
@@ -77,7 +83,18 @@ class Database:
             DiskFullError: no room; nothing was changed.
         """
         with self._writing:
-            return self._run(work, write=True)
+            connection, self._for_writing = self._for_writing or self._connect(write=True), None
+            try:
+                with connection.begin():
+                    result = work(connection)
+            except DBAPIError as error:
+                connection.close()
+                raise _translate(error) from error
+            except BaseException:
+                connection.close()
+                raise
+            self._for_writing = connection
+            return result
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """Run `work` on one unchanging view of the rows.
@@ -85,7 +102,11 @@ class Database:
         Raises:
             StoreUnavailableError: the database does not answer.
         """
-        return self._run(work, write=False)
+        try:
+            with self._connect(write=False) as connection, connection.begin():
+                return work(connection)
+        except DBAPIError as error:
+            raise _translate(error) from error
 
     async def awrite(self, work: Callable[[Connection], T]) -> T:
         """`write` from asyncio. A cancelled caller does not undo it: the work runs to its end."""
@@ -99,12 +120,13 @@ class Database:
         """Finish what is under way and close every connection."""
         self._writer.shutdown()
         self._readers.shutdown()
+        if self._for_writing is not None:
+            self._for_writing.close()
         self._engine.dispose()
 
-    def _run(self, work: Callable[[Connection], T], *, write: bool) -> T:
+    def _connect(self, *, write: bool) -> Connection:
         try:
-            with self._engine.connect().execution_options(aperture_write=write) as connection, connection.begin():
-                return work(connection)
+            return self._engine.connect().execution_options(aperture_write=write)
         except DBAPIError as error:
             raise _translate(error) from error
 

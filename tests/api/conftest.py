@@ -177,7 +177,6 @@ def stopped(tmp_path: Path, migrated: Path) -> Any:
     archive = _archive(tmp_path, migrated)
     yield archive
     archive.database.close()
-    archive.blobs.close()
 
 
 @pytest.fixture

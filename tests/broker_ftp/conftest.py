@@ -225,7 +225,6 @@ class House:
             wire.close()
         self.server.stop()
         self.database.close()
-        self.blobs.close()
 
 
 @pytest.fixture

@@ -186,7 +186,6 @@ class Archive:
 
     def close(self) -> None:
         self.database.close()
-        self.blobs.close()
 
 
 @pytest.fixture
