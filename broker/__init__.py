@@ -1,0 +1,1 @@
+"""What cameras connect to: `mqtt` runs the message broker, `ftp` takes the photos."""

@@ -13,15 +13,14 @@ from typing import NamedTuple, TypeVar
 import structlog
 
 from broker.ftp.batch import Batch, Kit, refusal
+from broker.ftp.crowd import Crowd
 from broker.ftp.errors import RefusedError
 from broker.ftp.uploads import Reply, Upload
 
 log = structlog.get_logger(__name__)
 
-_MOST = 64  # uploads in one transaction: enough to share its cost, few enough that the first need not wait long
+_MOST = 128  # uploads in one transaction: enough to share its cost, few enough that the first need not wait long
 _HOUR_S = 3600.0
-_SIBLINGS = 8
-_LINGER_S = 0.002
 
 T = TypeVar("T")
 Post = Callable[[Callable[[], None]], None]
@@ -41,13 +40,9 @@ class Committer:
         post: Post,
         on_stored: Callable[[], None] | None,
         partial_days: int,
-        receiving: Callable[[], int],
     ) -> None:
-        """Take `post`, which runs a call in the event loop, and `on_stored`, called here after each batch.
-
-        `receiving` tells how many uploads are under way: when they are many, a batch waits a moment for company.
-        """
-        self._receiving = receiving
+        """Take `post`, which runs a call in the event loop, and `on_stored`, called here after each batch."""
+        self._crowd = Crowd()
         self._kit = kit
         self._post = post
         self._on_stored = on_stored
@@ -66,8 +61,9 @@ class Committer:
         if self._thread.is_alive():
             self._thread.join()
 
-    def submit(self, upload: Upload) -> None:
-        """Have an upload verified and stored; its `done` is called in the event loop."""
+    def submit(self, upload: Upload, *, session: int) -> None:
+        """Have an upload of a session verified and stored; its `done` is called in the event loop."""
+        self._crowd.note(session)
         self._jobs.put(upload)
 
     def ask(self, work: Callable[[], T], then: Callable[[T | RefusedError], None]) -> None:
@@ -104,8 +100,7 @@ class Committer:
             except queue.Empty:
                 self._prune()
                 continue
-            if self._receiving() >= _SIBLINGS:
-                time.sleep(_LINGER_S)
+            time.sleep(self._crowd.pause_s())
             while len(jobs) < _MOST and not self._jobs.empty():
                 jobs.append(self._jobs.get())
             return jobs

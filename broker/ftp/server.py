@@ -142,7 +142,6 @@ class FtpServer:
             post=self._mailbox.post,
             on_stored=self._on_stored,
             partial_days=self._settings.partial_days,
-            receiving=lambda: len(self._shared.active),
         )
         self._accounts = Accounts(database=self._kit.database, post=self._mailbox.post, on_change=self._recheck)
         self._shared = Shared(

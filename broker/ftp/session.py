@@ -183,7 +183,7 @@ class Session(Folders):
         self.shared.active.pop(target, None)
         self.shared.committing.add(target)
         upload = transfer.finish(broken=broken, done=lambda reply: self._committed(target, length, reply))
-        self.shared.committer.submit(upload)
+        self.shared.committer.submit(upload, session=id(self))
 
     def _committed(self, target: Target, length: int, reply: Reply) -> None:
         self.shared.committing.discard(target)
