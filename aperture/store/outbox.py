@@ -86,6 +86,18 @@ _CLAIM = (
     )
     .returning(_delivery.id, _delivery.photo, _delivery.attempts, _delivery.uncertain)
 )
+_EDIT = (
+    select(schema.delivery)
+    .where(
+        _delivery.target == bindparam("of_target"),
+        _delivery.state == DeliveryState.POSTED,
+        _delivery.edit_wanted > 0,
+        _delivery.message_id.is_not(None),  # unknown where Discord's answer was cut off after its 200
+        _delivery.not_before_ms <= bindparam("at_ms"),
+    )
+    .order_by(_delivery.sort_at_ms, _delivery.id)
+    .limit(1)
+)
 _STORED = {Kind.PHOTO_STORED, Kind.PHOTO_MENDED}
 _CHANGED = {Kind.PHOTO_ENRICHED, Kind.PHOTO_MENDED}
 _AT_MS = bindparam("at_ms", type_=BigInteger)
@@ -209,19 +221,7 @@ def claim(
 
 def claim_edit(connection: Connection, *, target: str, now_ms: int) -> Claim | None:
     """Return the oldest posted delivery whose message is out of date. An edit may be made twice without harm."""
-    query = (
-        select(schema.delivery)
-        .where(
-            _delivery.target == target,
-            _delivery.state == DeliveryState.POSTED,
-            _delivery.edit_wanted > 0,
-            _delivery.message_id.is_not(None),  # unknown where Discord's answer was cut off after its 200
-            _delivery.not_before_ms <= now_ms,
-        )
-        .order_by(_delivery.sort_at_ms, _delivery.id)
-        .limit(1)
-    )
-    row = connection.execute(query).one_or_none()
+    row = connection.execute(_EDIT, {"of_target": target, "at_ms": now_ms}).one_or_none()
     if row is None:
         return None
     return Claim(

@@ -133,8 +133,8 @@ class Outbox:
         read = outbox.fan_out(connection, target=target, after=self._cursor, now_ms=now, limit=_BATCH)
         claims: list[tuple[Lane, Job]] = []
         for lane in lanes:
-            if lane is Lane.BACKLOG and claims:
-                continue  # the limiter allowed one, and the live photo has it
+            if claims:
+                break  # the limiter allowed one, and the most urgent has it; another round comes with its end
             job = self._claim(connection, lane, target or "", now)
             if job is not None:
                 claims.append((lane, job))
