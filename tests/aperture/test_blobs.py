@@ -1,3 +1,4 @@
+import ctypes
 import errno
 import os
 from pathlib import Path
@@ -12,9 +13,7 @@ from aperture.store.errors import DiskFullError, NotFoundError, StoreUnavailable
 
 @pytest.fixture
 def blobs(tmp_path):
-    opened = LocalBlobs(root=tmp_path / "photos")
-    yield opened
-    opened.close()
+    return LocalBlobs(root=tmp_path / "photos")
 
 
 @pytest.fixture
@@ -43,18 +42,18 @@ def test_arrivals_become_photos_whole(blobs, arrive, count):
 def test_the_order_is_file_then_name_then_folder(blobs, arrive, monkeypatch):
     """A power cut at any point leaves no name without its bytes: each step comes after the one before has returned."""
     steps: list[str] = []
-    fsync, rename = os.fsync, Path.rename
+    fsync, rename = os.fsync, os.rename
 
     def watched_fsync(handle: int) -> None:
         steps.append(f"fsync {Path(os.readlink(f'/proc/self/fd/{handle}')).name}")  # noqa: PTH115 - a handle has no other name
         fsync(handle)
 
-    def watched_rename(self: Path, target: Path) -> Path:
-        steps.append(f"rename {self.name}")
-        return rename(self, target)
+    def watched_rename(source: Path, target: Path) -> None:
+        rename(source, target)
+        steps.append(f"rename {source.name}")
 
     monkeypatch.setattr(os, "fsync", watched_fsync)
-    monkeypatch.setattr(Path, "rename", watched_rename)
+    monkeypatch.setattr(os, "rename", watched_rename)
     one = arrive()
     assert blobs.adopt([one]) == [None]
     name = one.source.name
@@ -78,14 +77,35 @@ def test_a_folder_that_can_t_be_synced_is_nobody_s_success(blobs, arrive, monkey
     """The names may not outlive a power cut: so none of them is acknowledged."""
     sync = module.sync
 
-    def fail(path: Path) -> None:
-        if path.name == "cam":
+    def fail(path: str) -> None:
+        if Path(path).name == "cam":
             raise OSError(errno.EIO, "broken")
         sync(path)
 
     monkeypatch.setattr(module, "sync", fail)
     results = blobs.adopt([arrive(), arrive(), arrive(camera="other")])
     assert [getattr(result, "errno", None) for result in results] == [errno.EIO, errno.EIO, None]
+
+
+@pytest.mark.parametrize("at", [1, 2], ids=["the files", "their names"])
+def test_a_batch_that_can_t_be_synced_is_nobody_s_success(blobs, arrive, monkeypatch, at):
+    """One syncfs speaks for the whole batch: when it fails, nobody is told that a photo is safe."""
+    calls = []
+
+    def fail(_handle: int) -> int:
+        calls.append(1)
+        ctypes.set_errno(errno.EIO)
+        return -1 if len(calls) == at else 0
+
+    monkeypatch.setattr(module, "_syncfs", fail)
+    arrivals = [arrive(camera=f"cam{index}") for index in range(6)]
+    assert [getattr(result, "errno", None) for result in blobs.adopt(arrivals)] == [errno.EIO] * 6
+    assert len(calls) == at
+
+
+def test_without_syncfs_each_is_synced(blobs, arrive, monkeypatch):
+    monkeypatch.setattr(module, "_syncfs", None)
+    assert blobs.adopt([arrive() for _ in range(6)]) == [None] * 6
 
 
 @pytest.mark.parametrize(
