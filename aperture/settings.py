@@ -184,6 +184,7 @@ class Settings(BaseSettings):
             "mqtt.tls_port": self.mqtt.tls_port is not None,
             "ftp.tls": self.ftp.tls is not FtpTls.OFF,
             "discord.bot_token": self.discord.bot_token is not None,
+            "discord.channel_id": self.discord.channel_id is not None,
         }.items():
             if is_set:
                 raise ValueError(f"{name} is not supported by this version: leave it unset")

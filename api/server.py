@@ -24,7 +24,7 @@ log = structlog.get_logger(__name__)
 GRACE_S = 3
 KEEP_ALIVE_S = 15
 REQUEST_S = 20
-"""How long a new connection may take to send the head of its first request."""
+"""How long a request may take to come whole; bodies are small."""
 MOST_CONNECTIONS = 256
 
 _STUCK_MS = 30_000
@@ -133,7 +133,7 @@ class _Server(uvicorn.Server):
 
 
 class _Protocol(HttpToolsProtocol):
-    """uvicorn's connection, with a deadline for its first request and a limit to how many there are."""
+    """uvicorn's connection, with a deadline for each request to have come whole, and a limit to how many there are."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -142,9 +142,14 @@ class _Protocol(HttpToolsProtocol):
             return
         self._late: Any = self.loop.call_later(REQUEST_S, self._give_up)
 
-    def on_headers_complete(self) -> None:
+    def data_received(self, data: bytes) -> None:
+        if self._late.cancelled():  # more after a finished request: the next one has begun
+            self._late = self.loop.call_later(REQUEST_S, self._give_up)
+        super().data_received(data)
+
+    def on_message_complete(self) -> None:
         self._late.cancel()
-        super().on_headers_complete()
+        super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)

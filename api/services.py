@@ -22,6 +22,9 @@ Probe = Callable[[], Mapping[str, str | None]]
 """Tells how the parts beside this one are: part → None while it is well, else what is wrong, in words for anyone."""
 
 
+MOST_WAITING = 64
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """The handlers' tools."""
@@ -39,6 +42,8 @@ class Services:
     probe: Probe
     version: str
     links: Links
+    waiting: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_WAITING))
+    """How many presses may wait for their photo at one time; live streams are counted apart."""
     reading: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
     """How many images may be read from the disk at one time: bounds threads and memory."""
 

@@ -18,7 +18,6 @@ from api.problems import BUSY, COMMAND_FAILED, ProblemError
 from api.services import Services
 
 LONGEST_WAIT_S = 60
-MOST_WAITING = 64
 _ENDED_WITHOUT = {CommandState.FAILED, CommandState.EXPIRED, CommandState.CANCELLED}
 
 
@@ -30,11 +29,12 @@ async def press(services: Services, *, camera: str, origin: str, wait_s: float) 
         CameraAsleepError: it sleeps past the time; nothing was queued.
         ProblemError: the camera said that it can't, or too many wait already.
     """
-    if services.feed.readers >= MOST_WAITING:
-        raise ProblemError(BUSY, "too many requests and live streams wait already: try again")
+    if services.waiting.locked():
+        raise ProblemError(BUSY, "too many requests wait for their photo already: try again")
     wait_ms = round(wait_s * 1000)
     deadline = asyncio.get_running_loop().time() + wait_s
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(services.waiting)
         seen = await stack.enter_async_context(services.feed.reading())
         command = await services.commands.make(
             camera=camera,

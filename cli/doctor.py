@@ -4,12 +4,15 @@ import argparse
 import asyncio
 import os
 import shutil
+import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+import aiohttp
+import aiomqtt
 from sqlalchemy import Connection, select
 
 from aperture.clock import now_ms
@@ -67,7 +70,7 @@ async def _findings(settings: Settings) -> AsyncGenerator[Finding]:
     with _closing(database):
         yield Finding("database", Verdict.OK, database.name)
         running = runfile.read(settings.data_dir)
-        if running is None and settings.mqtt.broker is not BrokerKind.EXTERNAL:
+        if running is None and not _anything_listens(settings):
             yield Finding("services", Verdict.HINT, "nothing runs on this data folder", "aperture up")
         else:
             for check in (_mqtt, _ftp, _http):
@@ -123,13 +126,11 @@ async def _bounded(check: Check, settings: Settings, database: Database, running
             return await check(settings, database, running)
     except TimeoutError:
         return Finding(name, Verdict.WRONG, f"no answer within {_DEADLINE_S:.0f} s", "look at the log of aperture up")
-    except OSError as error:
-        return Finding(name, Verdict.WRONG, error.strerror or str(error), "look at the log of aperture up")
+    except (OSError, aiomqtt.MqttError, aiohttp.ClientError) as error:
+        return Finding(name, Verdict.WRONG, str(error), "look at the log of aperture up")
 
 
 async def _mqtt(settings: Settings, database: Database, running: dict[str, Any]) -> Finding:
-    import aiomqtt  # noqa: PLC0415
-
     username, password = service_secret.credentials(
         settings.mqtt, database=database, data_dir=settings.data_dir, name="doctor", now_ms=now_ms()
     )
@@ -161,8 +162,6 @@ async def _ftp(settings: Settings, _database: Database, running: dict[str, Any])
 
 
 async def _http(settings: Settings, _database: Database, running: dict[str, Any]) -> Finding:
-    import aiohttp  # noqa: PLC0415
-
     api: dict[str, str] = running.get("api") or {}
     url = api.get("url") or f"http://{runfile.local(settings.api.host)}:{settings.api.port}"
     async with aiohttp.ClientSession() as session, session.get(f"{url}/readyz") as answer:
@@ -188,19 +187,32 @@ def _cameras(database: Database) -> Finding:
 async def _discord(settings: Settings, database: Database) -> Finding:
     if settings.discord.webhook_url is None:
         return Finding("Discord", Verdict.HINT, "no webhook is set", "set APERTURE_DISCORD__WEBHOOK_URL")
-    reason = database.read(_parked)
-    if reason:
-        return Finding("Discord", Verdict.WRONG, f"the webhook is parked: {reason}", "set a new webhook's URL")
-    from bridge.discord import parse_webhook_url  # noqa: PLC0415
+    from bridge.discord import parse_webhook_url  # noqa: PLC0415 - the parts are loaded where they are needed
     from bridge.discord.errors import DiscordError  # noqa: PLC0415
 
     try:
-        parse_webhook_url(settings.discord.webhook_url)
+        webhook = parse_webhook_url(settings.discord.webhook_url, api_base=settings.discord.api_base)
     except DiscordError as error:
         return Finding("Discord", Verdict.WRONG, str(error), "copy the webhook's URL again")
+    reason = database.read(lambda connection: _parked(connection, webhook.id))
+    if reason:
+        return Finding("Discord", Verdict.WRONG, f"the webhook is parked: {reason}", "set a new webhook's URL")
     return Finding("Discord", Verdict.OK, "a webhook is set")
 
 
-def _parked(connection: Connection) -> str | None:
-    query = select(schema.destination.c.parked_reason).where(schema.destination.c.parked_at_ms.is_not(None))
+def _parked(connection: Connection, webhook_id: str) -> str | None:
+    table = schema.destination.c
+    query = select(table.parked_reason).where(
+        table.parked_at_ms.is_not(None), table.target.startswith(f"discord:{webhook_id}")
+    )
     return connection.execute(query).scalars().first()
+
+
+def _anything_listens(settings: Settings) -> bool:
+    """Whether parts that run by themselves, and so write no run.json, may be there."""
+    for section in (settings.mqtt, settings.ftp, settings.api):
+        with socket.socket() as probe:
+            probe.settimeout(1)
+            if section.port and probe.connect_ex((runfile.local(section.host), section.port)) == 0:
+                return True
+    return False

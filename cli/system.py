@@ -37,6 +37,7 @@ class Part(StrEnum):
 
 
 EVERYTHING = frozenset(Part)
+_READY_S = 5.0
 OUR_PACKAGES = frozenset({"aperture", "broker", "bridge", "api", "cli", "simulator"})
 
 
@@ -85,14 +86,16 @@ class Starter:
     tasks: asyncio.TaskGroup
 
     async def run(self, work: Coroutine[Any, Any, None], *, until: Awaitable[Any], name: str) -> None:
-        """Start `work` and wait for its being ready; what it raises until then is raised here."""
+        """Start `work` and wait for its being ready, but not for ever; what it raises until then is raised here."""
         task = self.tasks.create_task(work, name=name)
         self.stack.push_async_callback(_end, task)
         ready = asyncio.ensure_future(until)
-        await asyncio.wait({ready, task}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({ready, task}, timeout=_READY_S, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            await task
         if not ready.done():
             ready.cancel()
-            await task
+            log.warning("not ready yet: going on, it will follow", part=name)
 
 
 @asynccontextmanager
@@ -121,11 +124,16 @@ async def running(settings: Settings, parts: frozenset[Part] = EVERYTHING) -> As
 
 
 async def _start_mqtt(stack: AsyncExitStack, system: System) -> None:
-    from broker.mqtt import MqttBroker  # noqa: PLC0415 - a part is loaded where it runs
+    from broker.mqtt import BrokerStartError, MqttBroker  # noqa: PLC0415 - a part is loaded where it runs
 
     settings = system.settings
     broker = MqttBroker(settings=settings.mqtt, data_dir=settings.data_dir, database=system.database)
-    await stack.enter_async_context(broker)
+    try:
+        await stack.enter_async_context(broker)
+    except BrokerStartError as error:
+        if settings.mqtt.broker is not BrokerKind.EXTERNAL:
+            raise
+        log.warning("the MQTT broker is away: FTP, the archive and Discord go on without it", error=str(error))
     system.mqtt = Address(broker.host, broker.port, broker.kind)
     system.refresh_accounts = broker.refresh
     if broker.pid is not None:

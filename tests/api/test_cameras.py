@@ -236,9 +236,7 @@ async def test_a_shutdown_ends_a_wait_with_the_command(stopped, running):
 
 
 async def test_too_many_waits_are_told_to_come_back(archive, operator, monkeypatch):
-    from api import shutter
-
-    monkeypatch.setattr(shutter, "MOST_WAITING", 0)
+    monkeypatch.setattr(asyncio.Semaphore, "locked", lambda _self: True)
     answer = await operator.post("/api/v1/cameras/cam/shutter", params={"wait": 5})
     assert (answer.status_code, _commands(archive)) == (503, 0)
     assert answer.headers["retry-after"]

@@ -116,3 +116,24 @@ async def test_a_slow_client_keeps_its_connection_between_requests(archive, stra
     await asyncio.sleep(0.4)
     second = await stranger.get("/healthz")
     assert first.extensions["network_stream"] is second.extensions["network_stream"]
+
+
+async def test_a_body_that_never_comes_holds_no_connection(archive, monkeypatch):
+    """It would be waited for before the token is looked at."""
+    monkeypatch.setattr(server, "REQUEST_S", 0.3)
+    reader, writer = await asyncio.open_connection("127.0.0.1", archive.port)
+    writer.write(b"POST /api/v1/cameras/cam/sleep HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
+    async with asyncio.timeout(3):
+        await reader.read()
+    writer.close()
+
+
+async def test_a_second_request_that_never_ends_holds_no_connection(archive, monkeypatch):
+    monkeypatch.setattr(server, "REQUEST_S", 0.3)
+    reader, writer = await asyncio.open_connection("127.0.0.1", archive.port)
+    writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    async with asyncio.timeout(3):
+        await reader.readuntil(b"}")
+        writer.write(b"G")
+        assert await reader.read() == b""
+    writer.close()

@@ -2,6 +2,8 @@
 
 import json
 import os
+import socket
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +15,7 @@ SCRUBBED = {name: value for name, value in os.environ.items() if not name.starts
 
 @pytest.fixture
 def aperture(tmp_path: Path):
-    def run(*arguments: str, status: int = 0, **environment: str) -> str:
+    def run(*arguments: str, status: int = 0, both: bool = False, **environment: str) -> str:
         done = subprocess.run(
             [sys.executable, "-m", "cli.main", *arguments],
             cwd=tmp_path,
@@ -24,6 +26,8 @@ def aperture(tmp_path: Path):
             check=False,
         )
         assert done.returncode == status, done.stderr
+        if both:
+            return done.stdout + done.stderr
         return done.stdout if status == 0 else done.stderr
 
     return run
@@ -130,3 +134,33 @@ def test_doctor_fails_when_the_data_folder_is_no_folder(aperture, tmp_path):
 def test_a_command_on_an_unusable_folder_is_an_error_in_words(aperture, tmp_path):
     (tmp_path / "data").write_text("not a folder")
     assert "Traceback" not in aperture("camera", "list", status=1)
+
+
+def test_doctor_says_in_words_what_does_not_answer(aperture, tmp_path):
+    """A run.json of a living process whose listeners are gone: three findings, no traceback."""
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # bound, not listening: refused
+        port = nobody.getsockname()[1]
+        where = {"host": "127.0.0.1", "port": port}
+        (tmp_path / "data").mkdir()
+        run = {"pid": os.getpid(), "mqtt": where, "ftp": where, "api": {"url": f"http://127.0.0.1:{port}"}}
+        (tmp_path / "data/run.json").write_text(json.dumps(run))
+        said = aperture("doctor", status=1, both=True)
+    assert "Traceback" not in said
+    assert said.count("✗") == 3
+
+
+def test_doctor_forgets_a_parked_webhook_that_was_replaced(aperture, tmp_path):
+    aperture("camera", "list")
+    with sqlite3.connect(tmp_path / "data/aperture.db") as database:
+        database.execute(
+            "INSERT INTO destination (target, parked_at_ms, parked_reason) VALUES ('discord:1', 1, 'gone')"
+        )
+    database.close()
+
+    def verdict(webhook: str, status: int) -> str:
+        said = aperture("doctor", "--json", status=status, both=True, APERTURE_DISCORD__WEBHOOK_URL=webhook)
+        return {one["check"]: one["verdict"] for one in json.loads(said)}["Discord"]
+
+    assert verdict("https://discord.com/api/webhooks/1/token", 1) == "wrong"
+    assert verdict("https://discord.com/api/webhooks/2/token", 0) == "ok"

@@ -172,3 +172,22 @@ def test_each_part_in_a_process_of_its_own(aperture, webhook, discord, jpeg, upl
     assert message.attachments[0].data == data
     with any_part.http() as http:
         assert until(lambda: http.get(f"/api/v1/photos/{photo}/image").content == data, "the API has it")
+
+
+def test_an_external_broker_that_is_away_stops_nothing_else(aperture, webhook, discord, jpeg, upload, until):
+    """After a power cut everything boots at once: FTP, archive and Discord need no MQTT."""
+    import socket
+
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # bound, not listening: refused
+        up = aperture(
+            "up",
+            **webhook,
+            APERTURE_MQTT__BROKER="external",
+            APERTURE_MQTT__PORT=str(nobody.getsockname()[1]),
+            APERTURE_MQTT__PASSWORD="x",
+        )
+        up.start()
+        upload(up.ftp(up.cli("camera", "add", "front")), data := jpeg())
+        (message,) = until(lambda: discord.messages, "the post")
+        assert message.attachments[0].data == data
