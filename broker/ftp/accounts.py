@@ -14,6 +14,7 @@ from aperture.store import accounts
 from aperture.store.accounts import Account, Role
 from aperture.store.credentials import mosquitto_hash, verify_mosquitto
 from aperture.store.database import Database
+from broker.ftp.threads import join
 
 log = structlog.get_logger(__name__)
 
@@ -61,8 +62,7 @@ class Accounts:
         """End the thread."""
         self._stopping = True
         self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        join(self._thread)
 
     def check(self, name: str, secret: str) -> Account | None:
         """Return the camera's account that this name and secret open. An unknown name takes as long as a known one."""

@@ -15,6 +15,7 @@ import structlog
 from broker.ftp.batch import Batch, Kit, refusal
 from broker.ftp.crowd import Crowd
 from broker.ftp.errors import RefusedError
+from broker.ftp.threads import join
 from broker.ftp.uploads import Reply, Upload
 
 log = structlog.get_logger(__name__)
@@ -58,8 +59,7 @@ class Committer:
     def close(self) -> None:
         """Finish everything that was handed over, then end the thread."""
         self._jobs.put(None)
-        if self._thread.is_alive():
-            self._thread.join()
+        join(self._thread)
 
     def submit(self, upload: Upload, *, session: int) -> None:
         """Have an upload of a session verified and stored; its `done` is called in the event loop."""

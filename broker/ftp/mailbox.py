@@ -10,6 +10,8 @@ import structlog
 
 log = structlog.get_logger(__name__)
 
+_MANY = 4096
+
 
 class Mailbox:
     """Runs what other threads post in the loop's own thread, in the order of posting."""
@@ -27,9 +29,8 @@ class Mailbox:
     def post(self, call: Callable[[], None]) -> None:
         """Have `call` run in the loop soon. From any thread; after `close` nothing happens."""
         self._calls.append(call)
-        if len(self._calls) == 1:  # else the loop is awake, and goes on until the mailbox is empty
-            with suppress(OSError):
-                self._writer.send(b"\0")
+        with suppress(OSError):  # a full buffer wakes the loop as well as one more byte would
+            self._writer.send(b"\0")
 
     def readable(self) -> bool:
         """Whether the loop should listen: always."""
@@ -38,7 +39,7 @@ class Mailbox:
     def handle_read_event(self) -> None:
         """Run what was posted (the loop calls this)."""
         with suppress(BlockingIOError):
-            self._reader.recv(64)
+            self._reader.recv(_MANY)
         while self._calls:
             call = self._calls.popleft()
             try:

@@ -27,6 +27,7 @@ from broker.ftp.partials import Partials
 from broker.ftp.session import Session
 from broker.ftp.shared import Shared
 from broker.ftp.sweep import sweep
+from broker.ftp.threads import join
 
 log = structlog.get_logger(__name__)
 
@@ -132,7 +133,7 @@ class FtpServer:
         self._accounts.close()
         self._committer.close()
         self._mailbox.post(self._end)
-        self._thread.join()
+        join(self._thread)
 
     def _prepare(self) -> None:
         self._ioloop = IOLoop()
