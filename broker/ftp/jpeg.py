@@ -15,6 +15,10 @@ _EOI, _SOS, _DNL = 0xD9, 0xDA, 0xDC
 _SIZES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15, without DHT, JPG and DAC
 _BARE = frozenset({0x01, *range(0xD0, 0xD8)})  # TEM and RST0 to RST7: markers without a segment
 _SOF_LENGTH = 8
+_MOST_MARKERS = 20_000
+"""Outside of scans. No camera's photo has a hundred; ten megabytes of nothing else would hold up everybody's 226."""
+
+_NO_FILL = re.compile(rb"[^\xff]", re.DOTALL)
 
 # In a scan FF 00 is a stuffed FF, FF D0 to D7 restart it, and FF FF is a fill byte: any other marker ends it.
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]", re.DOTALL)
@@ -43,7 +47,7 @@ def inspect(data: bytes | mmap) -> Jpeg:  # noqa: C901 - one branch for each kin
     width = height = 0
     scanned = False
     at = 2
-    while True:
+    for _ in range(_MOST_MARKERS):
         code, at = _marker(data, at)
         if code == _EOI:
             break
@@ -61,6 +65,8 @@ def inspect(data: bytes | mmap) -> Jpeg:  # noqa: C901 - one branch for each kin
                 raise JpegError(f"there is a scan at byte {at} before any frame header")
             end, scanned = _after_scan(data, end), True
         at = end
+    else:
+        raise JpegError(f"it has more than {_MOST_MARKERS} markers")
     if not (scanned and width and height):
         raise JpegError("it ends without a picture in it")
     return Jpeg(width=width, height=height, length=at)
@@ -71,10 +77,10 @@ def _marker(data: bytes | mmap, at: int) -> tuple[int, int]:
     size = len(data)
     if at < size and data[at] != 0xFF:  # noqa: PLR2004 - the first byte of every marker
         raise JpegError(f"there is no marker at byte {at}")
-    while at < size and data[at] == 0xFF:  # noqa: PLR2004
-        at += 1
-    if at >= size:
+    found = _NO_FILL.search(data, at)
+    if found is None:
         raise JpegCutError(f"the JPEG is cut off at byte {size}")
+    at = found.start()
     code = data[at]
     if code in {0x00, _SOI[1]}:
         raise JpegError(f"there is no marker at byte {at - 1}")

@@ -117,6 +117,21 @@ def test_damaged_photos(samples, data):
         assert inspect(bytes(whole)).length <= len(whole)
 
 
+@pytest.mark.parametrize(
+    "unit",
+    [b"\xff\xe0\0\2", b"\xff\xda\0\2", b"\xff\1", b"\xff"],
+    ids=["segments", "scans", "bare markers", "fill bytes"],
+)
+def test_nothing_takes_long(unit):
+    """Ten megabytes made to be walked slowly are refused before anybody has to wait for it."""
+    frame = b"\xff\xd8\xff\xc0\0\x08\x08\0\1\0\1\1"
+    data = frame + unit * ((10 << 20) // len(unit))
+    began = time.process_time()
+    with pytest.raises(JpegError):
+        inspect(data)
+    assert time.process_time() - began < 0.3
+
+
 def test_it_is_fast(draw_photo):
     """100 KB take well under a millisecond."""
     data = draw_photo(800, 600, quality=75)
