@@ -27,7 +27,8 @@ def migrate(engine: Engine) -> None:
 
 
 def _current(engine: Engine) -> str | None:
-    with engine.connect() as connection:
+    # A read: a start must not wait for whoever writes.
+    with engine.connect().execution_options(aperture_write=False) as connection, connection.begin():
         if not inspect(connection).has_table("alembic_version"):
             return None
         return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()

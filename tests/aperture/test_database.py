@@ -293,3 +293,15 @@ def test_a_password_in_the_url_is_not_shown(tmp_path):
     assert database.name == f"sqlite:///{tmp_path}/a.db"
     assert database.read(lambda one: one.execute(text("SELECT 1")).scalar()) == 1
     database.close()
+
+
+def test_opening_does_not_wait_for_a_writer(tmp_path, monkeypatch):
+    """What is up to date is opened while another process writes, however long that takes."""
+    monkeypatch.setattr(module, "_BUSY_MS", 100)
+    url = sqlite_url(tmp_path / "a.db")
+    Database.open(url).close()
+    writer = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    Database.open(url).close()
+    writer.execute("COMMIT")
+    writer.close()
