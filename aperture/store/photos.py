@@ -41,7 +41,7 @@ class Expected:
     """What is known of a photo when its bytes arrive. Hash and length are the manifest's; None before it came.
 
     `stored_sha256` and `stored_bytes` are those of durable bytes that are good: None while there are none, and for
-    a suspect photo, whose bytes wait to be replaced.
+    a suspect photo, whose bytes wait to be replaced. Of a `deleted` photo the bytes may be gone on purpose.
     """
 
     camera: str
@@ -50,6 +50,7 @@ class Expected:
     sha256: str | None
     stored_bytes: int | None
     stored_sha256: str | None
+    deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ def _expected(row: Row[Any]) -> Expected:
         sha256=manifest.sha256 if manifest else None,
         stored_bytes=row.bytes if good else None,
         stored_sha256=row.sha256 if good else None,
+        deleted=row.deleted_at_ms is not None,
     )
 
 
