@@ -16,14 +16,15 @@ from aperture.store.errors import ConflictError, DiskFullError, NotFoundError, S
 from aperture.store.photos import Received
 from broker.ftp.errors import JpegError, RefusedError
 from broker.ftp.jpeg import inspect
+from broker.ftp.known import checked
 from broker.ftp.partials import Partials
 from broker.ftp.transfer import disk_error
-from broker.ftp.uploads import Reply, Upload
-from broker.ftp.verify import Case, Facts, Fate, Verdict, judge, row_of
+from broker.ftp.uploads import Reply, Target, Upload
+from broker.ftp.verify import DAY_MS, Case, Facts, Fate, Verdict, judge, row_of
 
 log = structlog.get_logger(__name__)
 
-_DAY_MS = 86_400_000
+_UNREAD = Facts(length=0, sha256="", head=b"", jpeg=JpegError("it can't be read"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,15 +51,24 @@ class Batch:
         Raises:
             StoreError: the database does not answer; the partial files are still there.
         """
-        cases = [Case(upload=upload, facts=_facts(upload)) for upload in self._uploads]
-        self._kit.database.read(lambda connection: _look_up(connection, cases))
-        for case in cases:
-            case.tail_fits = case.upload.scratch and self._tail_fits(case)
-            case.verdict = judge(case)
+        cases = [_case(upload) for upload in self._uploads]
+        readable = [case for case in cases if case.facts is not _UNREAD]
+        self._kit.database.read(lambda connection: _look_up(connection, readable))
+        for case in readable:
+            self._judge(case)
         self._store([case for case in cases if case.verdict.fate is Fate.STORE])
         for case in cases:
             self._dispose(case)
         return [Reply(f"{case.verdict.code} {case.verdict.text}", case.verdict.stored) for case in cases]
+
+    def _judge(self, case: Case) -> None:
+        try:
+            if case.known is not None and case.photo is not None:
+                case.known = checked(case.known, self._kit.blobs, case.photo)
+            case.tail_fits = case.upload.scratch and self._tail_fits(case)
+            case.verdict = judge(case)
+        except (OSError, StoreError) as error:
+            case.verdict = _unreadable(case.upload, error)
 
     def _store(self, cases: list[Case]) -> None:
         if not cases:
@@ -96,7 +106,10 @@ class Batch:
 
     def _conflict(self, case: Case, row: Received, conflict: ConflictError) -> Verdict:
         """What was said of the photo changed while its bytes were being written: they are not the photo after all."""
-        self._kit.partials.set_aside(case.upload.target, self._kit.blobs.path(row.camera, row.photo))
+        try:
+            self._kit.partials.set_aside(case.upload.target, self._kit.blobs.path(row.camera, row.photo))
+        except OSError as error:  # the sweep finds it
+            log.warning("wrong bytes stay under a photo's name", camera=row.camera, photo=row.photo, error=str(error))
         return Verdict(Fate.DISCARD, 550, f"Refused: {conflict}.")
 
     def _tail_fits(self, case: Case) -> bool:
@@ -109,6 +122,14 @@ class Batch:
 
     def _dispose(self, case: Case) -> None:
         target, verdict = case.upload.target, case.verdict
+        try:
+            self._clear_up(target, verdict)
+        except OSError as error:  # the others of the batch may be stored, and must hear of it
+            log.warning("a file that nobody needs stays", camera=target.camera, key=target.key, error=str(error))
+        if verdict.stored is None:
+            log.warning("upload not stored", camera=target.camera, file=target.photo or target.name, why=verdict.text)
+
+    def _clear_up(self, target: Target, verdict: Verdict) -> None:
         match verdict.fate:
             case Fate.SET_ASIDE:
                 self._kit.partials.set_aside(target)
@@ -116,8 +137,6 @@ class Batch:
                 self._kit.partials.discard(target)
             case Fate.KEEP | Fate.STORE:  # stays, or is the photo now
                 pass
-        if verdict.stored is None:
-            log.warning("upload not stored", camera=target.camera, file=target.photo or target.name, why=verdict.text)
 
 
 def refusal(error: Exception) -> RefusedError:
@@ -136,6 +155,19 @@ def refusal(error: Exception) -> RefusedError:
             return RefusedError(451, "The server failed; send it again later.")
 
 
+def _case(upload: Upload) -> Case:
+    try:
+        return Case(upload=upload, facts=_facts(upload))
+    except OSError as error:
+        return Case(upload=upload, facts=_UNREAD, verdict=_unreadable(upload, error))
+
+
+def _unreadable(upload: Upload, error: Exception) -> Verdict:
+    log.error("an upload, or what it is compared with, can't be read", camera=upload.target.camera, error=str(error))
+    refused = refusal(error)
+    return Verdict(Fate.KEEP, refused.code, str(refused))
+
+
 def _facts(upload: Upload) -> Facts:
     with open(upload.path, "rb", buffering=0) as file:  # noqa: PTH123 - a Path costs as much as the reading
         data = file.read()
@@ -149,7 +181,7 @@ def _facts(upload: Upload) -> Facts:
 
 def _look_up(connection: Connection, cases: list[Case]) -> None:
     known = photos.expected_all(connection, [case.upload.target.photo for case in cases if case.upload.target.photo])
-    since_ms = now_ms() - _DAY_MS
+    since_ms = now_ms() - DAY_MS
     for case in cases:
         target = case.upload.target
         if target.photo is not None:
@@ -158,6 +190,7 @@ def _look_up(connection: Connection, cases: list[Case]) -> None:
             case.twin = photos.same_foreign(
                 connection, camera=target.camera, name=target.name, sha256=case.facts.sha256, since_ms=since_ms
             )
+            case.known = photos.expected(connection, case.twin) if case.twin else None
 
 
 def _not_synced(case: Case, failure: OSError) -> Verdict:

@@ -15,16 +15,17 @@ import socket
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from aperture.store import photos
 from broker.ftp.control import Phase
 from broker.ftp.errors import RefusedError
 from broker.ftp.folders import Folders
+from broker.ftp.known import look_up
 from broker.ftp.paths import absolute
 from broker.ftp.transfer import Transfer, disk_error
 from broker.ftp.uploads import Declared, Reply, Target
 from broker.ftp.verify import resumable
 
 if TYPE_CHECKING:
+    from aperture.store.photos import Expected
     from broker.ftp.server import Listener
 
 T = TypeVar("T")
@@ -115,15 +116,26 @@ class Session(Folders):
         if target in self.shared.committing:
             self._ask(lambda: None, lambda _: self._begin(target, rest, declared, append=append))
             return
-        here = self.shared.partials.length(target) if append or rest else None
-        offset = (here or 0) if append else rest
-        if rest > (here or 0):  # there may be no partial file because the photo is stored
+        here = self.shared.partials.length(target) or 0 if append or rest else 0
+        if append and here:
+            self._ask(
+                lambda: self._resumable(target, self._known(target)),
+                lambda at: self._begin_at_end(target, declared, at=at or 0),
+            )
+        elif rest > here:  # there may be no partial file because the photo is stored
             self._ask(
                 lambda: self._stored_length(target),
-                lambda stored: self._begin_at_stored(target, rest, declared, stored=stored, here=here or 0),
+                lambda stored: self._begin_at_stored(target, rest, declared, stored=stored, here=here),
             )
         else:
-            self._open(target, offset, declared, append=append)
+            self._open(target, rest, declared, append=append)
+
+    def _begin_at_end(self, target: Target, declared: Declared, *, at: int) -> None:
+        """Append where SIZE says that the file ends, which may be before its last byte (see `resumable`)."""
+        if self.shared.is_busy(target):  # another session was quicker
+            self._begin(target, 0, declared, append=True)
+        else:
+            self._open(target, at, declared, append=True)
 
     def _begin_at_stored(self, target: Target, rest: int, declared: Declared, *, stored: int | None, here: int) -> None:
         if self.shared.is_busy(target):  # another session was quicker
@@ -241,31 +253,37 @@ class Session(Folders):
 
     def _size(self, target: Target) -> int:
         """Return how much of an upload is here. Runs in the commit thread."""
-        known = None
-        if target.photo is not None:
-            photo = target.photo
-            known = self.shared.kit.database.read(lambda connection: photos.expected(connection, photo))
-        mine = known is not None and known.camera == target.camera
-        if known is not None and mine and known.stored_bytes is not None:
+        known = self._known(target)
+        if known is not None and known.stored_bytes is not None:
             return known.stored_bytes
-        data = self.shared.partials.read(target)
-        if data is not None:
-            total = known.bytes if known is not None and mine else None
-            return resumable(data, total=total, fresh=target in self.shared.begun)
-        length = self.root.remembered(target)
-        if length is None and (mine or self.shared.partials.is_set_aside(target)):
+        length = self._resumable(target, known)
+        if length is None:
+            length = self.root.remembered(target)
+        if length is None and (known is not None or self.shared.partials.is_set_aside(target)):
             length = 0
         if length is None:
             raise RefusedError(550, "There is no such file.")
         return length
 
+    def _resumable(self, target: Target, known: Expected | None) -> int | None:
+        """Return where an unfinished upload goes on, None when nothing of it is here. Runs in the commit thread."""
+        data = self.shared.partials.read(target)
+        if data is None:
+            return None
+        return resumable(data, total=known.bytes if known else None, fresh=target in self.shared.begun)
+
     def _stored_length(self, target: Target) -> int | None:
         """Return a stored photo's length. Runs in the commit thread."""
-        if target.photo is None:
+        known = self._known(target)
+        return known.stored_bytes if known is not None else None
+
+    def _known(self, target: Target) -> Expected | None:
+        """Return what is known of a photo of this camera. Runs in the commit thread."""
+        kit, photo = self.shared.kit, target.photo
+        if photo is None:
             return None
-        photo = target.photo
-        known = self.shared.kit.database.read(lambda connection: photos.expected(connection, photo))
-        return known.stored_bytes if known is not None and known.camera == target.camera else None
+        known = kit.database.read(lambda connection: look_up(connection, kit.blobs, photo))
+        return known if known is not None and known.camera == target.camera else None
 
     def ftp_RETR(self, path: str) -> None:  # noqa: N802
         """Send a file of the firmware."""

@@ -6,19 +6,23 @@ good. So the row is written now, after another look at the bytes, as nobody know
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 
 import structlog
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from aperture.clock import now_ms
-from aperture.store import accounts, photos
+from aperture.store import accounts, photos, schema
+from aperture.store.blobs import sync
 from aperture.store.errors import ConflictError
-from aperture.store.photos import Origin, Received
+from aperture.store.photos import Origin, Received, State
 from broker.ftp.batch import Kit
 from broker.ftp.errors import JpegError
 from broker.ftp.jpeg import inspect
 from broker.ftp.uploads import Target
+from broker.ftp.verify import DAY_MS
 
 log = structlog.get_logger(__name__)
 
@@ -50,33 +54,60 @@ def _without_row(kit: Kit) -> Iterator[tuple[str, str]]:
 def _adopt(kit: Kit, camera: str, photo: str) -> bool:
     path = kit.blobs.path(camera, photo)
     try:
-        data = path.read_bytes()
-        jpeg = inspect(data)
-    except (OSError, JpegError) as error:
-        log.warning("a file among the photos is no whole photo", camera=camera, photo=photo, error=str(error))
-        kit.partials.set_aside(Target(camera, photo, photo, None), path)
-        return False
-    at_ms = min(now_ms(), path.stat().st_mtime_ns // 1_000_000)
-
-    def write(connection: Connection) -> bool:
-        account = accounts.get(connection, camera)
-        row = Received(
-            camera=camera,
-            photo=photo,
-            bytes=len(data),
-            sha256=hashlib.sha256(data).hexdigest(),
-            width=jpeg.width,
-            height=jpeg.height,
-            upload_started_ms=at_ms,
-            received_ms=at_ms,
-            stored_ms=now_ms(),
-            origin=Origin.FTP if account is not None and account.ftp_only else Origin.CAMERA,
+        return _take(kit, camera, photo, path)
+    except (JpegError, ConflictError) as error:
+        log.warning(
+            "a file among the photos is not the photo of its name", camera=camera, photo=photo, error=str(error)
         )
-        return photos.receive(connection, row)
+        with suppress(OSError):
+            kit.partials.set_aside(Target(camera, photo, photo, None), path)
+    except OSError as error:
+        log.warning("a file among the photos is left as it is", camera=camera, photo=photo, error=str(error))
+    return False
 
-    try:
-        return kit.database.write(write)
-    except ConflictError as conflict:
-        log.warning("a file among the photos is not the photo of its name", camera=camera, error=str(conflict))
-        kit.partials.set_aside(Target(camera, photo, photo, None), path)
+
+def _take(kit: Kit, camera: str, photo: str, path: Path) -> bool:
+    data = path.read_bytes()
+    jpeg = inspect(data)
+    at_ms = min(now_ms(), path.stat().st_mtime_ns // 1_000_000)
+    sha256 = hashlib.sha256(data).hexdigest()
+    foreign = kit.database.read(lambda connection: _is_foreign(connection, camera))
+    if foreign and _has_twin(kit, camera, photo, sha256, at_ms):
+        path.unlink()
+        log.info("a foreign camera's second attempt removed: the first is stored", camera=camera, photo=photo)
         return False
+    # Whoever died before the commit may have died before the fsync, too.
+    sync(path)
+    sync(path.parent)
+    row = Received(
+        camera=camera,
+        photo=photo,
+        bytes=len(data),
+        sha256=sha256,
+        width=jpeg.width,
+        height=jpeg.height,
+        upload_started_ms=at_ms,
+        received_ms=at_ms,
+        stored_ms=now_ms(),
+        origin=Origin.FTP if foreign else Origin.CAMERA,
+    )
+    return kit.database.write(lambda connection: photos.receive(connection, row))
+
+
+def _is_foreign(connection: Connection, camera: str) -> bool:
+    account = accounts.get(connection, camera)
+    return account is not None and account.ftp_only
+
+
+def _has_twin(kit: Kit, camera: str, photo: str, sha256: str, at_ms: int) -> bool:
+    """Whether these bytes are stored as another photo of this camera, received within a day of this file."""
+    row = schema.photo.c
+    query = select(row.id, row.bytes, row.deleted_at_ms).where(
+        row.camera == camera,
+        row.id != photo,
+        row.state == State.STORED,
+        row.sha256 == sha256,
+        row.received_ms.between(at_ms - DAY_MS, at_ms + DAY_MS),
+    )
+    twins = kit.database.read(lambda connection: connection.execute(query).all())
+    return any(twin.deleted_at_ms is not None or kit.blobs.size(camera, twin.id) == twin.bytes for twin in twins)

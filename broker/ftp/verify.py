@@ -3,14 +3,18 @@
 A closed connection ends a file in FTP (RFC 959, 3.4.1) whether or not all of it came: so nothing here trusts it.
 """
 
+import base64
+import hashlib
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from aperture.contract.ids import new_photo_id
 from aperture.store.photos import Expected, Origin, Received
 from broker.ftp.errors import JpegCutError, JpegError
 from broker.ftp.jpeg import Jpeg, inspect
 from broker.ftp.uploads import Upload
+
+DAY_MS = 86_400_000
+"""Within it, a foreign camera's file of the same name and bytes is the same photo."""
 
 _TEST_FILE_BYTES = 64 * 1024
 
@@ -55,6 +59,11 @@ class Case:
     tail_fits: bool = False  # a scratch file: its bytes are those of the stored photo from its offset on
     verdict: Verdict = Verdict(Fate.STORE)
 
+    @property
+    def photo(self) -> str | None:
+        """The photo's id, if it has one already."""
+        return self.upload.target.photo or self.twin
+
 
 def judge(case: Case) -> Verdict:
     """Decide. The first rule that applies wins."""
@@ -63,8 +72,6 @@ def judge(case: Case) -> Verdict:
         return Verdict(Fate.DISCARD, 553, "This photo belongs to another camera.")
     if known and known.stored_sha256:
         return _again(case, known)
-    if case.twin:
-        return Verdict(Fate.DISCARD, 226, "Stored already.", case.twin)
     if upload.scratch:
         return Verdict(Fate.DISCARD, 451, "This photo is not stored any more; send it whole.")
     if upload.target.photo is None and _is_test_file(case):
@@ -103,7 +110,7 @@ def row_of(case: Case, *, stored_ms: int) -> Received:
         raise jpeg
     return Received(
         camera=target.camera,
-        photo=target.photo or new_photo_id(),
+        photo=case.photo or _foreign_id(case, stored_ms // DAY_MS),
         bytes=facts.length,
         sha256=facts.sha256,
         width=jpeg.width,
@@ -114,6 +121,13 @@ def row_of(case: Case, *, stored_ms: int) -> Received:
         origin=Origin.CAMERA if target.photo else Origin.FTP,
         name=target.name,
     )
+
+
+def _foreign_id(case: Case, day: int) -> str:
+    """Return the id of a foreign camera's photo: the same for each attempt of a day, as each may leave a file."""
+    target = case.upload.target
+    said = "\0".join((target.camera, target.name or "", case.facts.sha256, str(day)))
+    return base64.b32encode(hashlib.sha256(said.encode()).digest()[:16]).decode().rstrip("=").lower()
 
 
 def _again(case: Case, known: Expected) -> Verdict:
@@ -128,7 +142,7 @@ def _again(case: Case, known: Expected) -> Verdict:
     else:
         same = case.facts.sha256 == known.stored_sha256
     if same:
-        return Verdict(Fate.DISCARD, 226, "Stored already.", upload.target.photo)
+        return Verdict(Fate.DISCARD, 226, "Stored already.", case.photo)
     return Verdict(Fate.DISCARD, 553, "This photo is stored already, with other bytes.")
 
 

@@ -5,6 +5,7 @@ import io
 
 import pytest
 
+from aperture.clock import now_ms
 from aperture.contract.ids import is_photo_id
 
 
@@ -52,7 +53,8 @@ def test_the_same_again_is_the_same_photo(house, camera, jpeg, other_jpeg):
 
 def test_the_same_again_after_a_day_is_another_photo(house, camera, jpeg, monkeypatch):
     camera.put("STOR a.jpg", jpeg, said=False)
-    monkeypatch.setattr("broker.ftp.batch._DAY_MS", -1000)  # what was stored until now is long ago
+    later_ms = now_ms() + 86_401_000
+    monkeypatch.setattr("broker.ftp.batch.now_ms", lambda: later_ms)
     camera.put("STOR a.jpg", jpeg, said=False)
     assert names(house) == ["a.jpg", "a.jpg"]
 
