@@ -74,7 +74,7 @@ class FtpSettings(_Section):
     max_logins: Annotated[int, Field(ge=1)] = Field(
         default=3, description="Wrong passwords before the connection is closed."
     )
-    max_bytes: Annotated[int, Field(ge=1024)] = Field(
+    max_bytes: Annotated[int, Field(ge=1024, le=MAX_PHOTO_BYTES)] = Field(  # a manifest can't announce more
         default=MAX_PHOTO_BYTES, description="Size of the largest photo, bytes."
     )
     idle_s: Annotated[int, Field(ge=1)] = Field(

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from aperture.contract.messages import MAX_PHOTO_BYTES
 from aperture.settings import BrokerKind, Settings, SettingsError
 
 FIXED = [
@@ -14,7 +15,10 @@ FIXED = [
 ]  # fmt: skip
 """Others' scripts set these: a name that goes is a break."""
 
-LATER = {"APERTURE_PHOTOS_URL", "APERTURE_MQTT__TLS_PORT", "APERTURE_FTP__TLS", "APERTURE_DISCORD__BOT_TOKEN"}
+LATER = {
+    "APERTURE_PHOTOS_URL", "APERTURE_MQTT__TLS_PORT", "APERTURE_FTP__TLS", "APERTURE_DISCORD__BOT_TOKEN",
+    "APERTURE_DISCORD__CHANNEL_ID",
+}  # fmt: skip
 """Known, and refused rather than silently without effect."""
 
 
@@ -124,3 +128,12 @@ def test_every_setting_says_what_it_is():
         fields = getattr(section, "model_fields", {name: field})
         for inner, one in fields.items():
             assert one.description, f"{name}.{inner}"
+
+
+def test_no_photo_is_larger_than_what_a_manifest_can_announce(monkeypatch):
+    """Else a larger one would be taken, and its manifest refused."""
+    monkeypatch.setenv("APERTURE_FTP__MAX_BYTES", str(MAX_PHOTO_BYTES))
+    assert Settings.load().ftp.max_bytes == MAX_PHOTO_BYTES
+    monkeypatch.setenv("APERTURE_FTP__MAX_BYTES", str(MAX_PHOTO_BYTES + 1))
+    with pytest.raises(SettingsError, match=r"ftp\.max_bytes"):
+        Settings.load()
