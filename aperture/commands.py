@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from aperture.contract.ids import new_command_id
-from aperture.contract.messages import Do, Presence
+from aperture.contract.messages import MAX_DURATION_MS, Do, Presence
 from aperture.hints import Hints
 from aperture.store import cameras, mailbox
 from aperture.store.cameras import Camera
@@ -30,6 +30,9 @@ DEFAULT_TTL_MS = {
 
 WAKE_MARGIN_MS = 30_000
 """How long after its expected wake a camera may take to be heard."""
+
+UNKNOWN_WAKE_MS = 86_400_000
+"""How long a command waits at least for a camera that sleeps until somebody presses its button."""
 
 
 class CommandRefusedError(Exception):
@@ -73,7 +76,7 @@ class Commands:
             now_ms: the time.
             args: what the command takes, for example `{"photo": id}` for `resend`.
             ttl_ms: how long it is worth doing; by default `DEFAULT_TTL_MS`, and for a sleeping camera until
-                after its next wake.
+                after its next wake, or for a day where nobody knows when that is.
             awake_within_ms: refuse when the camera sleeps past this.
 
         Raises:
@@ -133,10 +136,12 @@ def _check_awake(camera: Camera, now_ms: int, within_ms: int | None) -> None:
 
 
 def _new(camera: Camera, do: Do, args: dict[str, Any], *, origin: str, now_ms: int, ttl_ms: int | None) -> Stored:
-    wake = camera.next_wake_at_ms if camera.presence is Presence.ASLEEP else None
+    asleep = camera.presence is Presence.ASLEEP
+    wake = _next_wake(camera, now_ms) if asleep else None
     expires_at_ms = now_ms + (ttl_ms or DEFAULT_TTL_MS[do])
-    if ttl_ms is None and wake is not None:
-        expires_at_ms = max(expires_at_ms, wake + WAKE_MARGIN_MS)
+    if ttl_ms is None and asleep:
+        heard_at_ms = now_ms + UNKNOWN_WAKE_MS if wake is None else wake + WAKE_MARGIN_MS
+        expires_at_ms = max(expires_at_ms, heard_at_ms)
     return Stored(
         id=new_command_id(),
         camera=camera.name,
@@ -153,6 +158,12 @@ def _new(camera: Camera, do: Do, args: dict[str, Any], *, origin: str, now_ms: i
         detail=None,
         photo=None,
     )
+
+
+def _next_wake(camera: Camera, now_ms: int) -> int | None:
+    """Return when it wakes by itself; a row that says longer than any camera can say is not believed."""
+    wake = camera.next_wake_at_ms
+    return None if wake is None or wake > now_ms + MAX_DURATION_MS else wake
 
 
 def _expected(camera: Camera, now_ms: int) -> int | None:

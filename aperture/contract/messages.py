@@ -1,7 +1,8 @@
 """What is said: the bodies of MQTT messages (JSON), checked at the edge.
 
 Unknown fields are ignored and never required; what a board can't know is null. Times are integers in milliseconds:
-`*_at_ms` are instants (Unix time, UTC), all others durations.
+`*_at_ms` are instants (Unix time, UTC), all others durations. Every number is bounded: what can't be true is refused
+here, and no sum of two can leave what JSON, SQLite and a reader in another language all hold (2^53).
 """
 
 from enum import StrEnum
@@ -12,10 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from aperture.contract.ids import ContractError
 
 MAX_PHOTO_BYTES = 10 * 1024 * 1024
+MAX_DURATION_MS = 366 * 86_400_000
+"""The longest age, wait or stage that a camera may tell of."""
 
 PhotoId = Annotated[str, StringConstraints(pattern=r"^[a-z2-7]{26}$")]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Millis = Annotated[int, Field(ge=0, le=2**53)]
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Millis = Count
+Duration = Annotated[int, Field(ge=0, le=MAX_DURATION_MS)]
 CommandId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,32}$")]
 ShortText = Annotated[str, StringConstraints(max_length=300)]
 
@@ -74,9 +79,9 @@ class Status(Message):
     battery_mv: Annotated[int, Field(ge=0, le=100_000)] | None = None
     battery_pct: Annotated[int, Field(ge=0, le=100)] | None = None
     rssi_dbm: Annotated[int, Field(ge=-200, le=50)] | None = None
-    heap_free: Annotated[int, Field(ge=0)] | None = None
-    queue: Annotated[int, Field(ge=0)] | None = None
-    sd_free_kb: Annotated[int, Field(ge=0)] | None = None
+    heap_free: Count | None = None
+    queue: Count | None = None
+    sd_free_kb: Count | None = None
     temperature_c: Annotated[int, Field(ge=-100, le=200)] | None = None
     uptime_ms: Millis | None = None
     firmware: ShortText | None = None
@@ -95,16 +100,16 @@ class Manifest(Message):
     """
 
     photo: PhotoId
-    seq: Annotated[int, Field(ge=0, le=2**53)]
+    seq: Count
     trigger: ShortText
     bytes: Annotated[int, Field(gt=0, le=MAX_PHOTO_BYTES)]
     sha256: Sha256
     taken_at_ms: Millis | None = None
-    age_ms: Millis | None = None
+    age_ms: Duration | None = None
     width: Annotated[int, Field(gt=0, le=65535)] | None = None
     height: Annotated[int, Field(gt=0, le=65535)] | None = None
     command: CommandId | None = None
-    stage_ms: dict[ShortText, Millis] | None = None
+    stage_ms: dict[ShortText, Duration] | None = None
 
 
 class SleepPhase(StrEnum):
@@ -118,10 +123,10 @@ class Sleep(Message):
     """The body of `sleep`: one half of the handshake before deep sleep."""
 
     phase: SleepPhase
-    nonce: Annotated[int, Field(ge=0)] | None = None
+    nonce: Count | None = None
     reason: ShortText | None = None
-    next_wake_ms: Millis | None = None
-    queue: Annotated[int, Field(ge=0)] | None = None
+    next_wake_ms: Duration | None = None
+    queue: Count | None = None
 
 
 class Reply(Message):
@@ -170,7 +175,7 @@ class Ack(Message):
     photo: PhotoId | None = None
     state: AckState | None = None
     sleep_ok: bool | None = None
-    nonce: Annotated[int, Field(ge=0)] | None = None
+    nonce: Count | None = None
 
 
 class ServerStatus(Message):

@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
+from aperture.contract.ids import ContractError
 from aperture.contract.messages import Manifest
 from aperture.store import events, schema
 from aperture.store.errors import ConflictError
@@ -92,7 +93,7 @@ def expected_all(connection: Connection, photos: Sequence[str]) -> dict[str, Exp
 
 
 def _expected(row: Row[Any]) -> Expected:
-    manifest = None if row.manifest is None else Manifest.decode(row.manifest)
+    manifest = _told(row)
     good = row.state == State.STORED
     return Expected(
         camera=row.camera,
@@ -128,7 +129,8 @@ def announce(connection: Connection, *, camera: str, manifest: Manifest, now_ms:
         raise ConflictError(f"photo {manifest.photo} belongs to another camera")
     if row.deleted_at_ms is not None:
         return State.STORED
-    if row.manifest is not None and _same(Manifest.decode(row.manifest), manifest):
+    known = _told(row)
+    if known is not None and _same(known, manifest):
         return State(row.state)
     return _amend(connection, row, manifest, now_ms)
 
@@ -289,7 +291,7 @@ def _new_row(received: Received) -> dict[str, Any]:
 
 
 def _receive_known(connection: Connection, row: Row[Any], received: Received) -> bool | ConflictError:
-    manifest = None if row.manifest is None else Manifest.decode(row.manifest)
+    manifest = _told(row)
     matches = manifest is None or (manifest.sha256, manifest.bytes) == (received.sha256, received.bytes)
     if row.state == State.SUSPECT and not matches:
         return False  # the same doubtful bytes again, or others that don't match either
@@ -333,12 +335,11 @@ def _manifest_values(manifest: Manifest, now_ms: int) -> dict[str, Any]:
         "announced_ms": now_ms,
     }
     if taken_at_ms is not None:
-        spent = (manifest.stage_ms or {}).get("captured")
         values |= {
             "taken_at_ms": taken_at_ms,
             "sort_at_ms": taken_at_ms,
             "pressed_ms": taken_at_ms,
-            "captured_ms": None if spent is None else taken_at_ms + spent,
+            "captured_ms": _captured(manifest, taken_at_ms, now_ms),
         }
     return values
 
@@ -348,6 +349,21 @@ def taken(manifest: Manifest, now_ms: int) -> int | None:
     if manifest.taken_at_ms is not None:
         return manifest.taken_at_ms if manifest.taken_at_ms <= now_ms + CLOCK_SKEW_MS else None
     return None if manifest.age_ms is None else max(0, now_ms - manifest.age_ms)
+
+
+def _captured(manifest: Manifest, taken_at_ms: int, now_ms: int) -> int | None:
+    spent_ms = (manifest.stage_ms or {}).get("captured")
+    if spent_ms is None or taken_at_ms + spent_ms > now_ms + CLOCK_SKEW_MS:
+        return None
+    return taken_at_ms + spent_ms
+
+
+def _told(row: Row[Any]) -> Manifest | None:
+    """Return the manifest that was kept; None also for one which an older server took and that is refused today."""
+    try:
+        return None if row.manifest is None else Manifest.decode(row.manifest)
+    except ContractError:
+        return None
 
 
 def _same(old: Manifest, new: Manifest) -> bool:

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from aperture.commands import DEFAULT_TTL_MS, WAKE_MARGIN_MS, CameraAsleepError, Commands
+from aperture.commands import DEFAULT_TTL_MS, UNKNOWN_WAKE_MS, WAKE_MARGIN_MS, CameraAsleepError, Commands
 from aperture.contract.messages import Do, Presence
 from aperture.hints import Hints
 from aperture.store import accounts, cameras, mailbox
@@ -73,6 +73,18 @@ async def test_when_it_is_heard_depends_on_the_camera(database, commands):
     _asleep(database, NOW + 3_600_000)
     command = await _make(commands)
     assert (command.expected_at_ms, command.expires_at_ms) == (NOW + 3_600_000, NOW + 3_600_000 + WAKE_MARGIN_MS)
+    assert (await _make(commands, ttl_ms=5)).expires_at_ms == NOW + 5
+
+
+@pytest.mark.parametrize("wake_at_ms", [None, 2**60])
+async def test_for_a_camera_that_sleeps_until_its_button_is_pressed_a_command_waits_a_day(
+    database, commands, wake_at_ms
+):
+    """Nobody knows when it wakes (or a row says what no camera can): what is queued is there when somebody presses."""
+    _asleep(database, wake_at_ms)
+    command = await _make(commands)
+    assert (command.expected_at_ms, command.expires_at_ms) == (None, NOW + UNKNOWN_WAKE_MS)
+    assert (await _make(commands, do=Do.UPDATE)).expires_at_ms == NOW + DEFAULT_TTL_MS[Do.UPDATE]
     assert (await _make(commands, ttl_ms=5)).expires_at_ms == NOW + 5
 
 

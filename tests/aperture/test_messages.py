@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from aperture.contract.ids import ContractError
 from aperture.contract.messages import (
+    MAX_DURATION_MS,
     MAX_PHOTO_BYTES,
     Ack,
     Command,
@@ -42,7 +43,8 @@ def test_what_is_not_known_is_left_out():
         ("bytes", 0), ("bytes", -1), ("bytes", MAX_PHOTO_BYTES + 1), ("sha256", "B" * 64), ("sha256", "b" * 63),
         ("taken_at_ms", -1), ("taken_at_ms", 1.5), ("taken_at_ms", 10**30), ("width", 0), ("height", 65536),
         ("trigger", "x" * 301), ("command", "no such/id"), ("stage_ms", {"captured": -1}), ("stage_ms", [1]),
-        ("photo", None), ("bytes", None), ("sha256", None),
+        ("photo", None), ("bytes", None), ("sha256", None), ("age_ms", MAX_DURATION_MS + 1),
+        ("stage_ms", {"captured": MAX_DURATION_MS + 1}), ("stage_ms", {"captured": 2**53}),
     ],
 )  # fmt: skip
 def test_a_manifest_that_can_t_be_is_refused_with_the_field_s_name(field, value):
@@ -54,6 +56,26 @@ def test_a_manifest_that_can_t_be_is_refused_with_the_field_s_name(field, value)
 def test_a_manifest_without_what_it_is_for_is_refused(field):
     with pytest.raises(MessageRejectedError, match=field):
         Manifest.decode(json.dumps({key: value for key, value in MANIFEST.items() if key != field}))
+
+
+@pytest.mark.parametrize(
+    ("model", "facts", "field"),
+    [
+        (Status, {}, "heap_free"), (Status, {}, "sd_free_kb"), (Status, {}, "queue"), (Status, {}, "uptime_ms"),
+        (Sleep, {"phase": "going"}, "nonce"), (Sleep, {"phase": "going"}, "queue"), (Manifest, MANIFEST, "seq"),
+    ],
+)  # fmt: skip
+def test_no_number_is_larger_than_every_reader_can_hold(model, facts, field):
+    """SQLite's integers end at 2^63, those of JSON's readers at 2^53."""
+    assert getattr(model.decode(json.dumps({**facts, field: 2**53})), field) == 2**53
+    with pytest.raises(MessageRejectedError, match=field):
+        model.decode(json.dumps({**facts, field: 2**53 + 1}))
+
+
+def test_nobody_sleeps_for_longer_than_a_year():
+    assert Sleep.decode(json.dumps({"phase": "going", "next_wake_ms": MAX_DURATION_MS})).next_wake_ms
+    with pytest.raises(MessageRejectedError, match="next_wake_ms"):
+        Sleep.decode(json.dumps({"phase": "going", "next_wake_ms": MAX_DURATION_MS + 1}))
 
 
 def test_an_error_does_not_repeat_the_body():

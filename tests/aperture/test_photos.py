@@ -1,4 +1,5 @@
 import itertools
+import json
 
 import pytest
 
@@ -85,6 +86,26 @@ def test_a_clock_that_is_known_by_now_is_news(database, manifest):
 def test_when_a_photo_was_taken_is_known_or_it_is_not(manifest, more, taken):
     """A clock that runs far ahead is wrong: no guess is made of it."""
     assert photos.taken(manifest(**more), 5000) == taken
+
+
+def test_a_stage_that_lies_in_the_future_is_not_believed(database, manifest):
+    """Nobody has captured a photo tomorrow: the rest of its manifest counts."""
+    told = manifest(taken_at_ms=900, stage_ms={"captured": CLOCK_SKEW_MS + 5000})
+    _announce(database, told)
+    row = _row(database, told.photo)
+    assert (row.pressed_ms, row.captured_ms) == (900, None)
+
+
+def test_a_manifest_that_an_older_server_took_and_that_is_refused_today_stops_nothing(database, manifest, received):
+    """It counts as not told: the bytes are taken, and the camera's next manifest replaces it."""
+    told = manifest(taken_at_ms=900)
+    _announce(database, told)
+    old = {**json.loads(told.encode()), "stage_ms": {"captured": 2**53}}
+    database.write(lambda one: one.exec_driver_sql("UPDATE photo SET manifest = ?", (json.dumps(old),)))
+    assert database.read(lambda one: photos.expected(one, told.photo)).sha256 is None
+    assert _receive(database, received(photo=told.photo))
+    assert _announce(database, told) is State.STORED
+    assert json.loads(_row(database, told.photo).manifest) == json.loads(told.encode())
 
 
 def test_a_manifest_that_doesn_t_match_the_bytes_makes_them_suspect_until_the_right_ones_come(
