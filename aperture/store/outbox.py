@@ -361,6 +361,8 @@ def _change(connection: Connection, event: Event, target: str, now_ms: int) -> N
 def _set_own(connection: Connection, claim: Claim, values: dict[str, Any]) -> None:
     """Change a delivery unless another process has claimed it since: then the word is no longer ours."""
     own = (_delivery.id == claim.id) & (_delivery.attempts == claim.attempts)
+    if claim.message_id is None:  # another's word may also be the last: what was posted stays posted
+        own &= _delivery.state == DeliveryState.SENDING
     connection.execute(update(schema.delivery).where(own).values(values))
 
 

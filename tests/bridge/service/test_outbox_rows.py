@@ -103,6 +103,21 @@ def test_who_lost_a_delivery_to_another_has_no_say_in_it(archive, rows) -> None:
     assert (delivery.state, delivery.uncertain) == ("sending", 1)
 
 
+def test_what_is_posted_stays_posted_whatever_the_next_attempt_ends_in(archive, rows) -> None:
+    """Two bridges sent it, as the lease had run out: the first one's message counts, the other's failure does not."""
+    photo = archive.new_photo()
+    archive.store(photo)
+    fan_out(rows)
+    old = claim(rows)
+    rows(lambda c: outbox.recover(c, target=TARGET, retry_at_ms=0, now_ms=now_ms()))
+    new = claim(rows)
+    rows(lambda c: outbox.posted(c, claim=old, camera=photo.camera, message_id="1", sha256=None, now_ms=now_ms()))
+    rows(lambda c: outbox.postpone(c, claim=new, not_before_ms=0, error="503", uncertain=True, now_ms=now_ms()))
+    rows(lambda c: outbox.set_aside(c, claim=new, error="400", now_ms=now_ms()))
+    assert (archive.delivery(photo).state, archive.delivery(photo).message_id) == ("posted", "1")
+    assert claim(rows) is None
+
+
 def test_a_change_during_an_edit_is_not_lost(archive, rows) -> None:
     """What changed after the edit was rendered wants an edit of its own."""
     photo = archive.new_photo()
