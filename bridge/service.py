@@ -1,6 +1,8 @@
 """The bridge as one object: its loops, in the order in which they start and end."""
 
 import asyncio
+import time
+from typing import cast
 
 import structlog
 
@@ -16,16 +18,17 @@ from bridge.errors import LeaseLostError
 from bridge.feed import Feed
 from bridge.housekeeping import Housekeeping
 from bridge.mqtt.inbound import Inbound
-from bridge.mqtt.link import Link, MqttEndpoint
+from bridge.mqtt.link import Link, MqttEndpoint, heed_cancellation
 from bridge.mqtt.mailman import Mailman
 from bridge.mqtt.showcase import Showcase
 from bridge.outbox.loop import Outbox
 from bridge.tenure import Tenure
-from bridge.tuning import Tuning
+from bridge.tuning import Backoff, Tuning
 
 log = structlog.get_logger(__name__)
 
 _RESTART_S = 0.5
+_RESTART_MOST_S = 30.0
 
 
 class Bridge:
@@ -77,17 +80,30 @@ class Bridge:
 
     async def run(self) -> None:
         """Serve until cancelled, whenever no other bridge does. At the end the server's status is `offline`."""
+        broken = Backoff(first=_RESTART_S, most=_RESTART_MOST_S)
         while True:
+            # A task of its own: a group that fails while it is cancelled loses the cancellation, and Python 3.11's
+            # may leave its task marked as cancelled when it was not.
+            pause_s = await asyncio.create_task(self._act(broken), name="bridge tenure")
+            heed_cancellation()
+            await asyncio.sleep(pause_s)
+
+    async def _act(self, broken: Backoff) -> float:
+        """Wait for the lease and serve until something ends it; return the pause before the next time."""
+        pause_s, started_s = _RESTART_S, time.monotonic()
+        try:
             async with self._tenure.hold():
-                try:
-                    await self._serve()
-                except* LeaseLostError as lost:
-                    log.warning("the bridge has stopped: it lost its lease", error=str(lost.exceptions[0]))
-                except* StoreError as failed:
-                    log.warning("the bridge can't work on its rows: it starts again", error=str(failed.exceptions[0]))
-                finally:
-                    self.ready.clear()
-            await asyncio.sleep(_RESTART_S)
+                await self._serve()
+        except* LeaseLostError as lost:
+            log.warning("the bridge has stopped: it lost its lease", error=_words(lost))
+        except* StoreError as failed:
+            log.warning("the bridge can't work on its rows: it starts again", error=_words(failed))
+        except* Exception:  # what broke one part must not end the others, nor the server around them
+            if time.monotonic() - started_s > _RESTART_MOST_S:
+                broken.reset()
+            pause_s = broken.next()
+            log.exception("the bridge broke: it starts again", pause_s=round(pause_s, 1))
+        return pause_s
 
     async def _serve(self) -> None:
         connected, posting = asyncio.Event(), asyncio.Event()
@@ -101,10 +117,21 @@ class Bridge:
             await posting.wait()
             self.ready.set()
 
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._tenure.keep(), name="bridge lease")
-            group.create_task(self._outbox.run(posting), name="bridge outbox")
-            group.create_task(self._feed.run(), name="bridge feed")
-            group.create_task(self._housekeeping.run(), name="bridge housekeeping")
-            group.create_task(self._link.run(on_connect=on_connect, on_message=self._inbound.take), name="bridge mqtt")
-            group.create_task(tell_ready(), name="bridge ready")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._outbox.run(posting), name="bridge outbox")
+                group.create_task(self._feed.run(), name="bridge feed")
+                group.create_task(self._housekeeping.run(), name="bridge housekeeping")
+                group.create_task(
+                    self._link.run(on_connect=on_connect, on_message=self._inbound.take), name="bridge mqtt"
+                )
+                group.create_task(tell_ready(), name="bridge ready")
+        finally:
+            self.ready.clear()
+
+
+def _words(error: BaseException) -> str:
+    """Return the words of an error, or of the first one in a group of groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return str(error)

@@ -1,4 +1,8 @@
-"""One bridge at a time: the lease is taken before anything is done, renewed, and given back at the end."""
+"""One bridge at a time: the lease is taken before anything is done, renewed to the very end, and then given back.
+
+To the very end: a post that may still finish is ours until it has. Were the lease to run out meanwhile, the next bridge
+would send that photo again.
+"""
 
 import asyncio
 import os
@@ -13,7 +17,7 @@ import structlog
 from aperture.clock import now_ms
 from aperture.store import lease
 from aperture.store.database import Database
-from aperture.store.errors import StoreUnavailableError
+from aperture.store.errors import StoreError
 from bridge.errors import LeaseLostError
 
 log = structlog.get_logger(__name__)
@@ -43,20 +47,24 @@ class Tenure:
 
     @asynccontextmanager
     async def hold(self) -> AsyncGenerator[None]:
-        """Wait for the lease, and give it back at the end. Run `keep` inside."""
+        """Wait for the lease, renew it until everything inside has ended, and give it back.
+
+        Raises:
+            LeaseLostError: in a group; it could not be renewed before it ended, and what was inside is cancelled.
+        """
         await self._acquire()
         try:
-            yield
+            async with asyncio.TaskGroup() as group:
+                keeping = group.create_task(self._keep(), name="bridge lease")
+                try:
+                    yield
+                finally:
+                    keeping.cancel()
         finally:
             self._ends_ns = 0
             await self._release()
 
-    async def keep(self) -> None:
-        """Renew the lease until cancelled.
-
-        Raises:
-            LeaseLostError: it could not be renewed before it ended.
-        """
+    async def _keep(self) -> None:
         while True:
             await asyncio.sleep(self._ttl_ms / 3000)
             if not await self._take() and not self.held:
@@ -78,7 +86,7 @@ class Tenure:
                     connection, name=NAME, holder=self.holder, now_ms=now_ms(), ttl_ms=self._ttl_ms
                 )
             )
-        except StoreUnavailableError as error:
+        except StoreError as error:
             log.warning("the lease can't be renewed", error=str(error))
             return False
         self._ends_ns = started_ns + self._ttl_ms * 1_000_000 if taken else 0
@@ -89,5 +97,5 @@ class Tenure:
             await self._database.awrite(
                 lambda connection: lease.release(connection, name=NAME, holder=self.holder),
             )
-        except StoreUnavailableError as error:
+        except StoreError as error:
             log.warning("the lease can't be given back: it runs out by itself", error=str(error))

@@ -67,10 +67,10 @@ class Link:
         """
         backoff = Backoff(first=self._tuning.reconnect_first_s, most=self._tuning.reconnect_most_s)
         while True:
-            _heed_cancellation()
+            heed_cancellation()
             try:
                 async with self._connected() as client:
-                    _heed_cancellation()
+                    heed_cancellation()
                     backoff.reset()
                     await self._serve(client, on_connect, on_message)
             except (aiomqtt.MqttError, OSError) as error:
@@ -146,8 +146,8 @@ class Link:
         return ServerStatus(status=status, version=self._version).encode()
 
 
-def _heed_cancellation() -> None:
-    """Raise the cancellation that a library has swallowed: Python 3.11's `asyncio.wait_for` does when both race."""
+def heed_cancellation() -> None:
+    """Raise a cancellation that was swallowed: by 3.11's `asyncio.wait_for` when both race, by a group that fails."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

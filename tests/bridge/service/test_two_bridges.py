@@ -2,11 +2,13 @@
 
 import asyncio
 import time
+from dataclasses import replace
 
 import pytest
 
 from aperture.clock import now_ms
 from aperture.store import lease, outbox
+from simulator.discord.faults import Fault, FaultKind
 
 
 async def test_a_second_bridge_waits_and_takes_over(home, running, until) -> None:
@@ -32,6 +34,25 @@ async def test_a_second_bridge_waits_and_takes_over(home, running, until) -> Non
             home.archive.store(photo)
             await until(lambda: home.archive.record(photo).stages.posted)
     assert home.discord.message_total == 4
+
+
+async def test_the_lease_is_kept_until_the_last_post_has_ended(home, running, quick) -> None:
+    """A bridge that ends waits longer for Discord's answer than its lease lasts: the next one does not send it again."""
+    tuning = replace(quick, lease_ms=900, finish_s=3.0)  # as the defaults: the wait is the longer one
+    first, second = home.make(tuning=tuning), home.make(tuning=tuning)
+    home.discord.misbehave(Fault(kind=FaultKind.DELAY, delay_ms=1800))
+    photo = home.archive.new_photo()
+    async with running(first) as task:
+        await asyncio.wait_for(first.ready.wait(), 5)
+        async with running(second):
+            home.archive.store(photo)
+            await home.discord.wait_for_messages(1)
+            task.cancel()
+            await asyncio.wait([task])
+            assert home.archive.delivery(photo).state == "posted"
+            await asyncio.wait_for(second.ready.wait(), 5)
+    assert home.discord.message_total == 1
+    assert home.archive.delivery(photo).uncertain == 0
 
 
 async def test_a_bridge_whose_lease_is_taken_stops_acting(home, until) -> None:
