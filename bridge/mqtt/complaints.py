@@ -17,6 +17,15 @@ class Complaints:
         """Nobody has given cause yet."""
         self._said: dict[str, int] = {}
         self._since_s = time.monotonic()
+        self._broke: set[str] = set()
+
+    def broke(self, source: str, error: Exception) -> None:
+        """Log that a message of `source` broke us: where in the code only the first time."""
+        if source in self._broke or len(self._broke) >= _MOST_SOURCES:
+            self.about(source, f"it broke us: {type(error).__name__}: {error}")
+            return
+        self._broke.add(source)
+        log.error("a message could not be taken", source=source, exc_info=error)
 
     def about(self, source: str, reason: str) -> None:
         """Log that something of `source` was dropped."""

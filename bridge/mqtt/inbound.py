@@ -69,8 +69,8 @@ class Inbound:
             await self._dispatch(at.camera, at.kind, heard)
         except (ContractError, CommandRefusedError, StoreError) as error:
             self._complaints.about(source, str(error))
-        except Exception:  # whatever one message does, the next is heard
-            log.exception("a message could not be taken", camera=at.camera, kind=at.kind)
+        except Exception as error:  # noqa: BLE001 - whatever one message does, the next is heard
+            self._complaints.broke(source, error)
 
     async def _dispatch(self, camera: str, kind: str, heard: Heard) -> None:
         match kind:

@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 
 from aperture.clock import now_ms
 from aperture.store import photos
+from aperture.store.errors import DiskFullError
 from bridge.mqtt.complaints import Complaints
 from bridge.outbox.shrink import MOST_BYTES, shrink
 from bridge.tuning import Backoff
@@ -89,6 +90,39 @@ async def test_a_photo_deleted_before_its_edit_is_not_edited(home, until, camera
         home.archive.database.write(lambda c: photos.delete(c, photo=photo.id, now_ms=now_ms()))
         await until(lambda: home.archive.delivery(photo).edit_wanted == 0)
         assert home.archive.delivery(photo).error == "the photo was deleted"
+
+
+async def test_a_full_disk_does_not_end_the_bridge(home, until, monkeypatch) -> None:
+    """No row can be written, the lease's neither: the bridge rests, ends nothing around it, and serves again."""
+    bridge = home.make()
+    task = asyncio.create_task(bridge.run())
+    await asyncio.wait_for(bridge.ready.wait(), 5)
+
+    def full(_work):
+        raise DiskFullError("the disk with the database is full: make room")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(home.archive.database, "write", full)
+        await until(lambda: not bridge.ready.is_set() or task.done())
+        assert not task.done()
+    await until(bridge.ready.is_set, timeout_s=10)
+    with monkeypatch.context() as disk:
+        disk.setattr(home.archive.database, "write", full)
+        task.cancel()
+        await asyncio.wait([task])
+    assert task.cancelled()
+
+
+def test_a_message_that_breaks_us_is_a_bounded_complaint_with_one_traceback() -> None:
+    complaints = Complaints()
+    with capture_logs() as logs:
+        for number in range(1000):
+            complaints.broke("a/status", OverflowError("x" * 10_000))
+            complaints.broke(f"{number}/status", OverflowError("x"))
+    assert len([log for log in logs if "exc_info" in log and log["source"] == "a/status"]) == 1
+    assert len([log for log in logs if "exc_info" in log]) <= 256
+    assert len([log for log in logs if "exc_info" not in log]) <= 5 * 257
+    assert len([log for log in logs if log["source"] == "a/status"]) == 6
 
 
 def test_complaints_are_bounded() -> None:
