@@ -51,7 +51,7 @@ class Feed:
             try:
                 found = await self._database.aread(lambda connection, after=cursor: events.after(connection, after))
                 for event in found:
-                    await self._tell(event)
+                    await self._try_to_tell(event)
                     cursor = event.id
             except StoreError as error:
                 log.warning("events can't be read", error=str(error))
@@ -69,6 +69,15 @@ class Feed:
         except TimeoutError:
             return
         self._news.clear()
+
+    async def _try_to_tell(self, event: Event) -> None:
+        """Tell one event. One that can't be told is skipped, so that it holds up nobody else's."""
+        try:
+            await self._tell(event)
+        except StoreError:
+            raise
+        except Exception:  # whatever one event does, the next is told
+            log.exception("an event can't be told", id=event.id, kind=event.kind, photo=event.photo)
 
     async def _tell(self, event: Event) -> None:
         if event.kind == Kind.COMMAND_QUEUED:

@@ -1,5 +1,6 @@
 """What cameras are told: commands, again until their reply, and acknowledgements of photos and of sleep."""
 
+import structlog
 from sqlalchemy import Connection
 
 from aperture.clock import now_ms
@@ -10,6 +11,8 @@ from aperture.store import cameras, mailbox, photos
 from aperture.store.database import Database
 from aperture.store.mailbox import Stored
 from bridge.mqtt.link import Link
+
+log = structlog.get_logger(__name__)
 
 
 class Mailman:
@@ -70,12 +73,22 @@ class Mailman:
     async def _send(self, commands: list[Stored]) -> None:
         handed: list[str] = []
         for one in commands:
-            body = Command(id=one.id, do=one.do, args=one.args, expires_at_ms=one.expires_at_ms, now_ms=now_ms())
-            if await self._link.publish(self._topics.of(one.camera, "command"), body.encode()):
+            body = await self._body(one)
+            if body is not None and await self._link.publish(self._topics.of(one.camera, "command"), body):
                 handed.append(one.id)
         if handed:
             await self._database.awrite(lambda connection: _sent(connection, handed))
             self._hints.wake()
+
+    async def _body(self, one: Stored) -> bytes | None:
+        """Return what is sent; a command that can't be put into words is cancelled, so that others are not held up."""
+        now = now_ms()
+        try:
+            return Command(id=one.id, do=one.do, args=one.args, expires_at_ms=one.expires_at_ms, now_ms=now).encode()
+        except ValueError:
+            log.exception("a command can't be put into words: it is cancelled", camera=one.camera, command=one.id)
+            await self._database.awrite(lambda connection: mailbox.cancel(connection, command=one.id, now_ms=now))
+            return None
 
 
 def _listens(connection: Connection, camera: str) -> bool:

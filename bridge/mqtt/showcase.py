@@ -5,6 +5,7 @@ A change of an older photo is published too, but not retained: who listens sees 
 
 import asyncio
 
+import structlog
 from sqlalchemy import Connection
 
 from aperture.contract.links import Links
@@ -14,6 +15,8 @@ from aperture.store import cameras, gallery
 from aperture.store.database import Database
 from aperture.store.errors import NotFoundError
 from bridge.mqtt.link import Link
+
+log = structlog.get_logger(__name__)
 
 
 class Showcase:
@@ -58,6 +61,8 @@ class Showcase:
                 found.append((camera.name, gallery.record(connection, newest, links=self._links)))
             except NotFoundError:  # deleted
                 found.append((camera.name, None))
+            except ValueError:
+                log.exception("a photo can't be shown", camera=camera.name, photo=newest)
         return found
 
     async def _publish(self, camera: str, record: PhotoRecord | None, *, retain: bool) -> None:

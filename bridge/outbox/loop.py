@@ -33,6 +33,7 @@ log = structlog.get_logger(__name__)
 
 _NEWS_AFTER_POST_S = 0.05
 _BATCH = 500
+_MOST_WORDS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class Outbox:
         with self._hints.listen() as hints:
             while True:
                 try:
-                    if hinted or self._busy or await self._database.aread(self._is_news):
+                    if hinted or self._busy or await self._has_news():
                         await self._round(thread)
                     backoff.reset()
                 except StoreError as error:
@@ -149,7 +150,10 @@ class Outbox:
             try:
                 return Job(claim, gallery.record_alone(connection, claim.photo, links=self._links), None)
             except NotFoundError:
-                _forget(connection, claim, now)
+                _give_up(connection, claim, now, "the photo was deleted")
+            except ValueError as error:
+                log.exception("a photo can't be told of: it is set aside", photo=claim.photo)
+                _give_up(connection, claim, now, f"its record can't be made: {error}"[:_MOST_WORDS])
 
     def _claim_row(self, connection: Connection, lane: Lane, target: str, now: int) -> Claim | None:
         live_ms, lease = now - self._tuning.live_ms, self._tenure.lease
@@ -166,16 +170,19 @@ class Outbox:
             return job
         try:
             return replace(job, data=self._blobs.read(job.record.camera, job.claim.photo))
-        except NotFoundError:
-            return job
-        except StoreError as error:
+        except StoreError as error:  # not there, too: whoever deletes a photo says so in its row
             return replace(job, problem=str(error))
 
-    def _is_news(self, connection: Connection) -> bool:
-        if events.last_id(connection) > self._cursor:
-            return True
-        at = self._destination
-        return at is not None and bool(at.open_lanes()) and outbox.is_due(connection, target=at.target, now_ms=now_ms())
+    async def _has_news(self) -> bool:
+        at, after = self._destination, self._cursor  # the loop's own: looked at here, not in the reader's thread
+        target = at.target if at is not None and at.open_lanes() else None
+
+        def work(connection: Connection) -> bool:
+            if events.last_id(connection) > after:
+                return True
+            return target is not None and outbox.is_due(connection, target=target, now_ms=now_ms())
+
+        return await self._database.aread(work)
 
     def _wait_s(self) -> float:
         if self._busy:
@@ -183,9 +190,9 @@ class Outbox:
         return self._tuning.poll_s if self._destination is None else self._destination.opens_in_s()
 
 
-def _forget(connection: Connection, claim: Claim, now: int) -> None:
-    """Let go of a photo that was deleted."""
+def _give_up(connection: Connection, claim: Claim, now: int, reason: str) -> None:
+    """Let go of a delivery that nothing can be made of."""
     if claim.message_id is None:
-        outbox.set_aside(connection, claim=claim, error="the photo was deleted", now_ms=now)
+        outbox.set_aside(connection, claim=claim, error=reason, now_ms=now)
     else:
-        outbox.edited(connection, claim=claim, sha256=None, error="the photo was deleted", now_ms=now)
+        outbox.edited(connection, claim=claim, sha256=None, error=reason, now_ms=now)
