@@ -92,16 +92,17 @@ class Destination:
     def start(self, lane: Lane, job: Job) -> None:
         """Make a claimed attempt now."""
         self._called_at = time.monotonic()
-        task = asyncio.create_task(self._attempt(job), name=f"bridge post {job.claim.photo}")
+        task = asyncio.create_task(self._attempt(lane, job), name=f"bridge post {job.claim.photo}")
         self._lanes.enter(lane, task)
 
-    async def _attempt(self, job: Job) -> None:
+    async def _attempt(self, lane: Lane, job: Job) -> None:
         try:
             outcome = await self._poster.attempt(job)
-            if outcome is not None and self._lanes.learn(outcome):
+            if outcome is not None and self._lanes.learn(lane, outcome):
                 await self._poster.release(self.target)
         except Exception:  # a task's error would be seen by nobody
             log.exception("an attempt broke off", photo=job.claim.photo)
+            await self._poster.broke_off(job)
         finally:
             self._hints.wake()
 

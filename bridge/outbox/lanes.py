@@ -76,19 +76,20 @@ class Lanes:
         if lane is Lane.BACKLOG:
             self._backlog_at = max(self._backlog_at, now + self._spacing_s)
 
-    def learn(self, outcome: Outcome) -> bool:
+    def learn(self, lane: Lane, outcome: Outcome) -> bool:
         """Slow down, or not, by what came of an attempt; return whether it ended an outage.
 
-        One photo that fails among others that don't is its own trouble; three failures in a row are Discord's.
+        One photo that fails among others that don't is its own trouble; three failures in a row are Discord's. An edit
+        that fails says nothing of posts: it pauses by itself.
         """
         now, failures = time.monotonic(), self._failing.failures
         match outcome:
             case Unreachable():
                 self._any_at = max(self._any_at, now + self._unreachable.next())
-            case Unknown():
+            case Unknown() if lane is not Lane.EDIT:
                 self._unreachable.reset()
                 self._backlog_at = max(self._backlog_at, now + self._failing.next())
-            case RateLimited():
+            case Unknown() | RateLimited():
                 self._unreachable.reset()
             case _:
                 self._unreachable.reset()

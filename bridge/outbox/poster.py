@@ -44,13 +44,13 @@ PARKED_ADVICE = (
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A claimed delivery with all that its attempt needs. Without `data` nothing is uploaded."""
+    """A claimed delivery with all that its attempt needs. `data` is None where the message shows it already."""
 
     claim: Claim
     record: PhotoRecord
     data: bytes | None
     problem: str | None = None
-    """Why the bytes can't be read now; None where they are, or are gone for good."""
+    """Why the bytes can't be read now."""
 
     @property
     def shows_new_bytes(self) -> bool:
@@ -72,6 +72,8 @@ class Poster:
         self._tuning = tuning
         self.parked = False
         self.stopping = False
+        self._unreadable_said = False
+        self._failed_edits: dict[int, int] = {}
 
     async def look(self, target: str) -> Outcome:
         """See whether the webhook takes us, which opens the connection that the next photo will use."""
@@ -89,16 +91,26 @@ class Poster:
         if job.shows_new_bytes and job.data is None:
             await self._unreadable(job)
             return None
-        outcome = await self._call(job, _message(job, job.data))
+        self._unreadable_said = self._unreadable_said and job.data is None
+        outcome = await self._call(job, job.data)
         if isinstance(outcome, Rejected) and outcome.is_too_large and job.data and not self.stopping:
             job, outcome = await self._call_smaller(job, job.data, outcome)
         await self._settle(job, outcome)
         return outcome
 
-    async def _call(self, job: Job, message: Message) -> Outcome:
-        if job.claim.message_id is None:
-            return await self._client.post(self._webhook, message)
-        return await self._client.edit(self._webhook, job.claim.message_id, message)
+    async def broke_off(self, job: Job) -> None:
+        """Let a delivery try again whose attempt ended in nobody knows what."""
+        await self._again_later(job.claim, "the attempt broke off", uncertain=True)
+
+    async def _call(self, job: Job, data: bytes | None, *, shrunk_from: int | None = None) -> Outcome:
+        try:
+            message = _message(job, data, shrunk_from=shrunk_from)
+            if job.claim.message_id is None:
+                return await self._client.post(self._webhook, message)
+            return await self._client.edit(self._webhook, job.claim.message_id, message)
+        except Exception as error:  # whatever it was, the delivery must not be left as one that is being sent
+            log.exception("an attempt broke off", photo=job.claim.photo)
+            return Unknown(f"the attempt broke off: {type(error).__name__}")
 
     async def _call_smaller(self, job: Job, data: bytes, refused: Rejected) -> tuple[Job, Outcome]:
         smaller = await asyncio.to_thread(shrink, data)
@@ -110,14 +122,14 @@ class Poster:
                 lambda connection: outbox.attempt_again(connection, claim=job.claim, now_ms=now_ms())
             )
             job = replace(job, claim=claim)
-        return job, await self._call(job, _message(job, smaller, shrunk_from=len(data)))
+        return job, await self._call(job, smaller, shrunk_from=len(data))
 
     async def _settle(self, job: Job, outcome: Outcome) -> None:
         claim = job.claim
         match outcome:
             case Posted():
                 await self._posted(job, outcome)
-            case Deleted():
+            case Deleted() if claim.message_id is not None:
                 await self._done_editing(job, error="the message was deleted in Discord")
             case RateLimited():
                 await self._wait(claim, outcome)
@@ -127,20 +139,27 @@ class Poster:
             case Rejected():
                 await self._rejected(job, outcome)
             case Unknown(reason=reason):
-                await self._postpone(claim, reason, not_before_ms=now_ms() + self._pause_ms(claim), uncertain=True)
+                await self._again_later(claim, reason, uncertain=True)
             case Unreachable(reason=reason):
                 await self._postpone(claim, reason, not_before_ms=0)
             case _:
-                await self._postpone(claim, "Discord gave an answer to another question", not_before_ms=0)
+                await self._again_later(claim, "Discord gave an answer to another question")
 
     async def _unreadable(self, job: Job) -> None:
-        if job.problem is None:
-            await self._rejected(job, Rejected("the archive has no bytes of this photo", 0))
-        else:
-            await self._postpone(job.claim, job.problem, not_before_ms=now_ms() + self._pause_ms(job.claim))
+        if not self._unreadable_said:  # once until one can be read: a folder that is not mounted holds them all
+            self._unreadable_said = True
+            log.error("photos can't be read: trying until they can", photo=job.claim.photo, error=job.problem)
+        await self._again_later(job.claim, job.problem)
 
-    def _pause_ms(self, claim: Claim) -> int:
-        return round(pause(claim.attempts, first=self._tuning.retry_first_ms, most=self._tuning.retry_most_ms))
+    async def _again_later(self, claim: Claim, error: str | None, *, uncertain: bool = False) -> None:
+        """Postpone by a pause that grows with failures of this kind alone, not with those of an outage before."""
+        failures = self._failed_edits.get(claim.id, 0) + 1 if claim.message_id is not None else claim.attempts
+        if claim.message_id is not None:
+            self._failed_edits[claim.id] = failures
+        elif uncertain:
+            failures = claim.uncertain + 1
+        pause_ms = pause(failures, first=self._tuning.retry_first_ms, most=self._tuning.retry_most_ms)
+        await self._postpone(claim, error, not_before_ms=now_ms() + round(pause_ms), uncertain=uncertain)
 
     async def _posted(self, job: Job, outcome: Posted) -> None:
         claim, record, at_ms = job.claim, job.record, now_ms()
@@ -160,6 +179,7 @@ class Poster:
         log.info("photo posted", camera=record.camera, photo=claim.photo, attempts=claim.attempts)
 
     async def _done_editing(self, job: Job, *, error: str | None) -> None:
+        self._failed_edits.pop(job.claim.id, None)
         sha256 = job.record.sha256 if error is None else None
         await self._write(
             lambda connection: outbox.edited(connection, claim=job.claim, sha256=sha256, error=error, now_ms=now_ms())

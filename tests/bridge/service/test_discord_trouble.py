@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import pkgutil
 import sqlite3
 from dataclasses import replace
 
 import pytest
 from structlog.testing import capture_logs
 
+from aperture.clock import now_ms
 from aperture.store import events
 from simulator.discord.faults import Fault, FaultKind
 from simulator.discord.limits import Limits
@@ -227,6 +229,67 @@ async def test_a_message_that_was_deleted_in_discord_is_not_edited_for_ever(home
         await until(lambda: "deleted in Discord" in (home.archive.delivery(photo).error or ""))
         assert home.archive.delivery(photo).edit_wanted == 0
         await store_and_wait(home, until)
+
+
+async def test_an_edit_that_keeps_failing_stops_nothing_and_slows_down(home, until, camera_on, quick) -> None:
+    """Each failure doubles that edit's own pause; the backlog goes on."""
+    tuning = replace(quick, retry_first_ms=200, retry_most_ms=60_000, live_ms=1000)
+    async with home.bridge(tuning=tuning), camera_on() as camera:
+        photo = await store_and_wait(home, until)
+        home.discord.misbehave(Fault(kind=FaultKind.FAIL_BEFORE, method="PATCH", times=None))
+        await camera.say("shutter", photo.manifest())
+
+        def edits():
+            return [request.started_ns for request in home.discord.requests if request.method == "PATCH"]
+
+        await until(lambda: len(edits()) == 4)
+        assert edits()[3] - edits()[2] >= 400_000_000
+        old = home.archive.new_photo()
+        home.archive.store(old, received_ms=now_ms() - 3_600_000)
+        await until(lambda: posted(home.archive, old), timeout_s=1)
+        home.discord.heal()
+
+
+async def test_the_first_failure_after_an_outage_is_a_first_failure(home, until, quick) -> None:
+    """Attempts that never reached Discord don't lengthen the pause of one that did."""
+    tuning = replace(quick, retry_first_ms=200, retry_most_ms=600_000, unreachable_most_ms=50)
+    async with home.bridge(tuning=tuning):
+        await home.discord.go_down()
+        photo = home.archive.new_photo()
+        home.archive.store(photo)
+        await until(lambda: (d := home.archive.delivery(photo)) and d.attempts > 7)
+        home.discord.misbehave(Fault(kind=FaultKind.FAIL_BEFORE))
+        await home.discord.come_back()
+        await until(lambda: posted(home.archive, photo), timeout_s=3)
+    assert home.archive.delivery(photo).uncertain == 1
+
+
+async def test_a_post_answered_with_unknown_message_is_tried_again(home, until) -> None:
+    """404 Unknown Message is an answer to an edit: a post that gets it is not posted, and not left half done."""
+    async with home.bridge():
+        home.discord.misbehave(Fault(kind=FaultKind.REFUSE, status=404, code=10008))
+        photo = await store_and_wait(home, until)
+        assert home.archive.delivery(photo).attempts == 2
+    assert home.discord.message_total == 1
+
+
+@pytest.mark.parametrize(
+    ("where", "messages"), [("bridge.outbox.poster.render_photos", 1), ("aperture.store.outbox.posted", 2)]
+)
+async def test_an_attempt_that_breaks_off_is_made_again(home, until, monkeypatch, where, messages) -> None:
+    """Whatever breaks, before the post or after it: the delivery is not left as one that is being sent."""
+    works, failures = pkgutil.resolve_name(where), [RuntimeError("broken")]
+
+    def break_once(*args, **more):
+        if failures:
+            raise failures.pop()
+        return works(*args, **more)
+
+    monkeypatch.setattr(where, break_once)
+    async with home.bridge():
+        photo = await store_and_wait(home, until)
+    assert (home.archive.delivery(photo).uncertain, home.discord.message_total) == (1, messages)
+    assert says_again(home.discord.messages[-1])
 
 
 async def test_an_edit_survives_a_restart(home, until, camera_on) -> None:

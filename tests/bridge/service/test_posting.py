@@ -2,6 +2,8 @@
 
 import json
 
+from structlog.testing import capture_logs
+
 from aperture.clock import now_ms
 from aperture.store import events, photos
 
@@ -175,14 +177,33 @@ async def test_a_deleted_photo_that_waits_is_not_posted(home, until) -> None:
     assert [message.attachments[0].data for message in messages] == [other.data]
 
 
-async def test_a_photo_whose_file_is_gone_is_set_aside(home, until) -> None:
-    """Said in words, retried never, and the next one goes."""
+async def test_photos_whose_folder_is_not_mounted_are_posted_once_it_is(home, until) -> None:
+    """A file that isn't there may come back: only who deletes a photo gives it up. It is said once, not per photo."""
+    away = [home.archive.new_photo() for _ in range(3)]
+    for photo in away:
+        home.archive.store(photo, hint=False)
+    folder = home.folder / "photos" / away[0].camera
+    folder.rename(home.folder / "elsewhere")
+    with capture_logs() as logs:
+        async with home.bridge():
+            await until(lambda: all((d := home.archive.delivery(photo)) and d.attempts > 1 for photo in away))
+            assert {home.archive.delivery(photo).error for photo in away} == {"the photo's bytes are not there"}
+            assert home.discord.message_total == 0
+            (home.folder / "elsewhere").rename(folder)
+            messages = await home.discord.wait_for_messages(3)
+            await until(lambda: all(home.archive.record(photo).stages.posted for photo in away))
+    assert {message.attachments[0].data for message in messages} == {photo.data for photo in away}
+    assert [home.archive.delivery(photo).uncertain for photo in away] == [0, 0, 0]
+    assert len([log for log in logs if log["log_level"] == "error"]) == 1
+
+
+async def test_a_file_that_is_gone_holds_up_nobody(home, until) -> None:
+    """It is looked for again, with growing pauses, and the next one goes."""
     lost, other = home.archive.new_photo(), home.archive.new_photo()
     home.archive.store(lost, hint=False)
     home.archive.blobs.delete(lost.camera, lost.id)
     home.archive.store(other, hint=False)
     async with home.bridge():
         await until(lambda: home.archive.record(other).stages.posted)
-        await until(lambda: home.archive.delivery(lost).state == "set_aside")
-    assert "no bytes" in home.archive.delivery(lost).error
+        await until(lambda: (d := home.archive.delivery(lost)).state == "waiting" and d.not_before_ms > d.updated_at_ms)
     assert home.discord.message_total == 1
