@@ -34,6 +34,9 @@ log = structlog.get_logger(__name__)
 
 _MOST_WAITING = 32
 _WRONG_PASSWORD_PAUSE_S = 1.0
+_LOGIN_S = 30.0
+_TELNET = bytes(range(0xF0, 0x100))
+"""Telnet's commands (RFC 854): a client may send IP and Synch before ABOR (RFC 959, 4.1.3)."""
 
 
 class Phase(Enum):
@@ -67,23 +70,34 @@ class Control(FTPHandler):
         self.phase = Phase.IDLE
         self._waiting: deque[bytes] = deque()
         self._corked = False
+        self._login_deadline: Any = None
         super().__init__(conn, server, ioloop=ioloop)
         self._current_type = "i"
         self._log_debug = False
+        if not self._closed:
+            self._expect_login()
 
     # Order
 
     def found_terminator(self) -> None:
         """Take a command line, now or when what is under way has its reply."""
-        line = b"".join(self._in_buffer)
-        heard = self.phase is Phase.RECEIVING and line[-4:].upper() == b"ABOR"
+        line = b"".join(self._in_buffer).lstrip(_TELNET)
+        heard = self.phase is Phase.RECEIVING and line.rstrip().upper() == b"ABOR"
         if self.phase is Phase.IDLE or heard:
+            self._in_buffer = [line]
             super().found_terminator()
             return
         self._in_buffer, self._in_buffer_len = [], 0
         self._waiting.append(line)
         if len(self._waiting) > _MOST_WAITING:
             self.close()
+
+    def pre_process_command(self, line: str, cmd: str, arg: str) -> None:
+        """Refuse a command that is none: pyftpdlib would take any that ends in ABOR, STAT or QUIT for that one."""
+        if cmd in COMMANDS:
+            super().pre_process_command(line, cmd, arg.strip() if cmd == "ABOR" else arg)
+        else:
+            self.respond(f'500 Command "{cmd}" not understood.')
 
     def release(self, *replies: str, then: Callable[[], None] | None = None) -> None:
         """Give the replies that were owed, and go on with what waits."""
@@ -141,7 +155,30 @@ class Control(FTPHandler):
         else:
             self._idler = self.ioloop.call_later(self.timeout, self.handle_timeout, _errback=self.handle_error)
 
+    def close(self) -> None:
+        """End the session."""
+        self._login_over()
+        super().close()
+
     # Login
+
+    def _expect_login(self) -> None:
+        """Give the client some time to log in, whatever else it says meanwhile."""
+        self.shared.strangers[self] = None
+        self._login_deadline = self.ioloop.call_later(
+            _LOGIN_S, self.turn_out, f"421 Log in within {_LOGIN_S:.0f} s.", _errback=self.handle_error
+        )
+
+    def _login_over(self) -> None:
+        deadline, self._login_deadline = self._login_deadline, None
+        if deadline is not None and not deadline.cancelled:
+            deadline.cancel()
+        self.shared.strangers.pop(self, None)
+
+    def turn_out(self, reply: str) -> None:
+        """Close the session of somebody who has not logged in."""
+        self.say_goodbye(reply)
+        self.close()
 
     def ftp_PASS(self, line: str) -> None:  # noqa: N802 - pyftpdlib finds commands by name
         """Log in, if need be after a look at the latest accounts."""
@@ -165,6 +202,7 @@ class Control(FTPHandler):
             self.call_later(_WRONG_PASSWORD_PAUSE_S, self._refuse_login)
 
     def _log_in(self, account: Account) -> None:
+        self._login_over()
         self.account = account
         self.root = self.shared.root(account)
         self.cwd = "/"
@@ -173,7 +211,10 @@ class Control(FTPHandler):
         self.respond("230 Welcome.")
 
     def _refuse_login(self) -> None:
-        log.warning("ftp login refused", camera=self.username[:32], address=self.remote_ip)
+        ration = self.shared.refusals
+        if ration.allows():
+            name, unsaid = self.username[:32], ration.take_unsaid()
+            log.warning("ftp login refused", camera=name, address=self.remote_ip, unsaid=unsaid)
         self.attempted_logins += 1
         self.username = ""
         if self.attempted_logins >= self.shared.settings.max_logins:
@@ -184,6 +225,8 @@ class Control(FTPHandler):
     def flush_account(self) -> None:
         """See FTPHandler (USER and REIN): forget who this is."""
         super().flush_account()
+        self._login_over()
+        self._expect_login()
         self.account = None
         self.root = Root("")
         self.cwd = "/"

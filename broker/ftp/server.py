@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import resource
 import sys
 import threading
 from collections.abc import Callable
@@ -33,6 +34,8 @@ log = structlog.get_logger(__name__)
 
 _BACKLOG = 256
 _BREATH_S = 0.5
+_DESCRIPTORS_PER_SESSION = 4  # control, listener, data, file
+_OTHER_DESCRIPTORS = 256  # of the other parts in this process
 
 
 class Listener(FTPServer):
@@ -47,6 +50,7 @@ class Listener(FTPServer):
         super().__init__((settings.host, settings.port), _session_class(settings.tls), ioloop=ioloop, backlog=_BACKLOG)
 
     def _accept_new_cons(self) -> bool:
+        self.shared.make_room()
         return len(self.ip_map) <= self.max_cons  # sessions; pyftpdlib would count every socket of the loop
 
     def handle_error(self) -> None:
@@ -103,6 +107,7 @@ class FtpServer:
         """
         if self._thread is not None:
             raise FtpError("this server was started already: make a new one")
+        _raise_descriptor_limit(self._settings.max_connections)
         sweep(self._kit, partial_days=self._settings.partial_days)
         self._prepare()
         try:
@@ -180,6 +185,22 @@ class FtpServer:
                 log.info("ftp session closed, as its account was revoked or changed", camera=account.name)
                 session.say_goodbye("421 This account was revoked or has a new password.")
                 session.close()
+
+
+def _raise_descriptor_limit(connections: int) -> None:
+    """Have room for every session's sockets and file, as far as the system allows; say so where it does not."""
+    wanted = connections * _DESCRIPTORS_PER_SESSION + _OTHER_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    room = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, room), hard))
+    except (OSError, ValueError) as error:
+        log.warning("the limit of open files can't be raised", limit=soft, wanted=wanted, error=str(error))
+        return
+    if room < wanted:
+        log.warning("too few open files allowed for ftp.max_connections: raise ulimit -n", limit=room, wanted=wanted)
 
 
 def _session_class(tls: FtpTls) -> type[Session]:

@@ -345,12 +345,18 @@ class Session(Folders):
     def _refuse(self, refused: RefusedError) -> None:
         """Refuse a transfer, and close the data connection that was meant for it: the next must not read its bytes."""
         self._shutdown_connecting_dtp()
+        receiving = self.phase is Phase.RECEIVING
         self._close_data()
-        self.respond(refused.reply)
+        if receiving:
+            self.release(refused.reply)
+        else:
+            self.respond(refused.reply)
 
     def _close_data(self) -> None:
         if self.data_channel is not None:
             self.data_channel.close()
+        if self.phase is Phase.RECEIVING:  # what was being received is cut
+            self.phase = Phase.IDLE
 
     def _drop_pending(self) -> None:
         transfer, self._pending = self._pending, None

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import sys
-import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Final, Self
 import structlog
 
 from broker.mqtt.engine import Engine
+from broker.ration import Ration
 
 log = structlog.get_logger(__name__)
 
@@ -105,7 +105,7 @@ class Child:
 
     async def _read(self) -> None:
         stream = self._process.stderr
-        ration = _Ration()
+        ration = Ration(per_s=_LINES_PER_S)
         while stream is not None and not stream.at_eof():
             try:
                 raw = await stream.readline()
@@ -118,29 +118,6 @@ class Child:
             if ration.allows():
                 tell = log.warning if self._is_alarming(line) else log.debug
                 tell("mqtt broker says", line=line, unsaid=ration.take_unsaid())
-
-
-class _Ration:
-    """So many lines a second: whoever fails to log in a thousand times a second must not fill the disk."""
-
-    def __init__(self) -> None:
-        self._second = 0
-        self._said = 0
-        self._unsaid = 0
-
-    def allows(self) -> bool:
-        second = int(time.monotonic())
-        if second != self._second:
-            self._second, self._said = second, 0
-        self._said += 1
-        if self._said <= _LINES_PER_S:
-            return True
-        self._unsaid += 1
-        return False
-
-    def take_unsaid(self) -> int:
-        unsaid, self._unsaid = self._unsaid, 0
-        return unsaid
 
 
 def _clean(raw: bytes) -> str:

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from pathlib import Path
 
 import pytest
 
@@ -122,7 +123,7 @@ def test_a_file_that_can_t_be_read_fails_alone(house, jpeg, other_jpeg, monkeypa
     def broken(path, *args, **options):
         if path.endswith(f"{ids[1]}.part"):
             raise OSError(errno.EIO, "Input/output error")
-        return open(path, *args, **options)
+        return Path(path).open(*args, **options)
 
     monkeypatch.setattr("broker.ftp.batch.open", broken, raising=False)
     assert together(house, cameras, [f"{one}.jpg" for one in ids], [jpeg, other_jpeg]) == ["226", "451"]
