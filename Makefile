@@ -19,8 +19,10 @@ test: setup packages check  ## the whole suite
 check: setup  ## format, lint, types, layers, docs
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
+	.venv/bin/ruff check --quiet --config firmware/ruff.toml firmware simulator/hardware
 	.venv/bin/lint-imports
 	.venv/bin/pyright
+	.venv/bin/pytest -q tests/docs
 
 bench: setup  ## one JSON object a line
 	@.venv/bin/python -m bench
