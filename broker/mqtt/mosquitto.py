@@ -1,8 +1,8 @@
 """mosquitto, set up: the shipped `mosquitto.conf`, and beside it the files that settings and accounts make.
 
 Started as root, mosquitto would drop to its own user and then fail to read what root alone may read. So the child is
-started as that user from the first instruction on (`leash`), its folder is given to it, and all paths are relative to
-it: the folders above may stay closed.
+started as that user from the first instruction on (`leash`), in a folder that it may read but not change, for we write
+there as root. Its own is only the folder `store` in it. All paths are relative: the folders above may stay closed.
 """
 
 import os
@@ -23,7 +23,6 @@ from broker.mqtt.engine import Address
 
 MAX_CONNECTIONS: Final = 2048
 
-_DATABASE: Final = "mosquitto.db"
 _CANT_READ_IT: Final = "Couldn't open database"  # what it ends with, whatever is wrong with the file
 _ALARMING = re.compile(r"^(\d+: )?(error|warning)\b", re.IGNORECASE)  # before its settings are read, it adds the time
 
@@ -45,11 +44,16 @@ class Mosquitto:
 
     def prepare(self, address: Address) -> None:
         """Write the static file and the listener's."""
-        private_file.make_folder(self.folder, owner=self.owner)
-        private_file.make_folder(self.folder / "conf.d", owner=self.owner)
+        for folder in (self.folder, self.folder / "conf.d"):
+            if self.owner is None:
+                private_file.make_folder(folder)
+            else:
+                private_file.make_folder(folder, owner=Owner(os.geteuid(), self.owner.gid), mode=0o750)
+        private_file.make_folder(self._database.parent, owner=self.owner)
         self._write("mosquitto.conf", shipped_conf().read_text(encoding="utf-8"))
         self._write("conf.d/listener.conf", _listener(address, user=self._user()))
-        self._hand_over_database()
+        if self.owner is not None:
+            private_file.hand_over(self._database, owner=self.owner)
 
     def admit(self, accounts: list[Account]) -> None:
         """Write who may connect, and before that what they may do."""
@@ -59,15 +63,19 @@ class Mosquitto:
 
     def mend(self, lines: Iterable[str]) -> str | None:
         """Set a database aside that mosquitto can't read: everything retained is put back by its authors."""
-        database = self.folder / _DATABASE
+        database = self._database
         if not database.exists() or not any(_CANT_READ_IT in line for line in lines):
             return None
         database.replace(database.with_suffix(".db.broken"))
-        return f"mosquitto could not read its {_DATABASE}: it is set aside as {_DATABASE}.broken"
+        return f"mosquitto could not read its {database.name}: it is set aside as {database.name}.broken"
 
     def is_alarming(self, line: str) -> bool:
         """Whether mosquitto complains of something."""
         return _ALARMING.search(line) is not None
+
+    @property
+    def _database(self) -> Path:
+        return self.folder / "store" / "mosquitto.db"
 
     def _write(self, name: str, text: str) -> None:
         private_file.write(self.folder / name, text, owner=self.owner)
@@ -78,10 +86,6 @@ class Mosquitto:
             return pwd.getpwuid(uid).pw_name
         except KeyError:  # a container may run us as a number without a name; mosquitto reads `user` only as root
             return "mosquitto"
-
-    def _hand_over_database(self) -> None:
-        if self.owner is not None and (self.folder / _DATABASE).exists():
-            os.chown(self.folder / _DATABASE, self.owner.uid, self.owner.gid, follow_symlinks=False)
 
 
 def own_user() -> Owner | None:

@@ -235,7 +235,7 @@ async def test_a_broken_store_does_not_keep_the_broker_down(
         name, secret = await broker.server_credentials("bridge")
         async with aiomqtt.Client(broker.host, broker.port, username=name, password=secret) as client:
             await client.publish("aperture/porch/photo", b"x", qos=1, retain=True)
-    stores = [data_dir / "mosquitto" / "mosquitto.db"] if kind == "mosquitto" else _nats_files(data_dir)
+    stores = [data_dir / "mosquitto" / "store" / "mosquitto.db"] if kind == "mosquitto" else _nats_files(data_dir)
     assert stores
     for store in stores:
         store.write_bytes(store.read_bytes()[:20] + b"torn")
