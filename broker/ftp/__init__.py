@@ -4,7 +4,7 @@ pyftpdlib speaks the protocol in one event loop; a commit thread makes uploads d
 
 - `FtpServer` (in `server`) starts and stops it all.
 - The way of a photo: `session` (STOR) → `data` and `transfer` (bytes into a partial file) → `commit` and `batch` (the
-  commit thread) → `verify` and `jpeg` (is it the photo, and whole?) → the reply, back in `session`.
+  commit thread) → `verify`, `known` and `jpeg` (is it the photo, and whole?) → the reply, back in `session`.
 - What else a client can do is in `control`, `folders` and `paths`; what a crash leaves is put right by `sweep`.
 """
 
