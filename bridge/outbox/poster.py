@@ -153,11 +153,10 @@ class Poster:
 
     async def _again_later(self, claim: Claim, error: str | None, *, uncertain: bool = False) -> None:
         """Postpone by a pause that grows with failures of this kind alone, not with those of an outage before."""
-        failures = self._failed_edits.get(claim.id, 0) + 1 if claim.message_id is not None else claim.attempts
         if claim.message_id is not None:
-            self._failed_edits[claim.id] = failures
-        elif uncertain:
-            failures = claim.uncertain + 1
+            failures = self._failed_edits[claim.id] = self._failed_edits.get(claim.id, 0) + 1
+        else:
+            failures = claim.uncertain + 1 if uncertain else claim.attempts
         pause_ms = pause(failures, first=self._tuning.retry_first_ms, most=self._tuning.retry_most_ms)
         await self._postpone(claim, error, not_before_ms=now_ms() + round(pause_ms), uncertain=uncertain)
 
