@@ -3,6 +3,8 @@
 import json
 import os
 
+ENOSPC = 28  # `errno` has no name for it
+
 
 def sync():
     """Push what the file system still holds to the medium, where the port has a call for it."""

@@ -2,6 +2,8 @@
 
 _STANDALONE = (0x01, 0xD8) + tuple(range(0xD0, 0xD8))
 _NO_FRAME = (0xC4, 0xC8, 0xCC)  # DHT, JPG and DAC sit among the SOF markers
+_LEAST_BYTES = 128
+_TAIL_BYTES = 64
 
 
 def dimensions(frame):
@@ -28,6 +30,15 @@ def dimensions(frame):
 
 def is_whole(frame):
     """Whether a frame starts with SOI and has its EOI near the end (some sensors pad with zeros after it)."""
-    if len(frame) < 128 or bytes(frame[:2]) != b"\xff\xd8":
-        return False
-    return b"\xff\xd9" in bytes(frame[-64:])
+    return _has_both_ends(len(frame), bytes(frame[:2]), bytes(frame[-_TAIL_BYTES:]))
+
+
+def is_whole_file(file, size):
+    """Whether an open file of `size` bytes starts and ends as a whole JPEG does."""
+    head = file.read(2)
+    file.seek(max(0, size - _TAIL_BYTES))
+    return _has_both_ends(size, head, file.read(_TAIL_BYTES))
+
+
+def _has_both_ends(size, head, tail):
+    return size >= _LEAST_BYTES and head == b"\xff\xd8" and b"\xff\xd9" in tail

@@ -1,8 +1,8 @@
 """The photos that are not yet handed over, in files, so that a power cut loses none and shows none torn.
 
 A photo is `<seq>-<photo>.jpg` and a marker beside it with its facts, written last by a rename: `.json` while it waits,
-renamed to `.sent` once the server has announced it and has its bytes. A picture without a marker was cut short, and
-goes at boot. A few `.sent` stay, for the server may ask for a photo again. No progress is written down: after a boot
+renamed to `.sent` once the server has announced it and has its bytes. A picture that was cut short goes at boot
+(`photofiles`). A few `.sent` stay, for the server may ask for a photo again. No progress is written down: after a boot
 everything that waits is announced and offered again, which the server takes as the same photo.
 """
 
@@ -11,13 +11,11 @@ import os
 import time
 from hashlib import sha256
 
-from aa import files, log
+from aa import files, log, photofiles
 from aa.ids import is_photo_id
+from aa.photofiles import CHUNK_BYTES, PICTURE, SENT, WAITING
 
-CHUNK_BYTES = 4096
 _RESERVE_KB = 64  # room for markers and the file system's own needs
-_WAITING = ".json"
-_SENT = ".sent"
 
 
 class StorageFull(Exception):
@@ -76,7 +74,7 @@ class Queue:
     def __iter__(self):
         return iter(list(self._waiting))
 
-    def path(self, entry, ending=".jpg"):
+    def path(self, entry, ending=PICTURE):
         """Return the path of one of a photo's files."""
         return self._folder + "/" + entry.name + ending
 
@@ -92,16 +90,16 @@ class Queue:
         self._prune(self._keep)
 
     def _adopt(self, entry, endings):
-        if ".jpg" in endings and _WAITING in endings:
+        try:
+            kind = photofiles.settle(self.path(entry, ""), entry.seq, entry.photo, endings)
+        except OSError as cause:
+            log.error("photo left alone: its files can't be read", photo=entry.photo, why=log.words(cause))
+            return
+        if kind == WAITING:
             self._waiting.append(entry)
-        elif ".jpg" in endings and _SENT in endings:
+        elif kind == SENT:
             entry.announced = entry.delivered = True
             self._sent.append(entry)
-        else:
-            log.warning("torn photo removed", photo=entry.photo)
-            for ending in endings:
-                files.remove(self.path(entry, ending))
-        files.remove(self.path(entry, _WAITING + ".tmp"))
 
     def next_seq(self):
         """Return the number of the next photo; the newest one that was handed over is kept to know it."""
@@ -123,10 +121,10 @@ class Queue:
             facts["sha256"] = await self._write(entry, frame)
             facts["bytes"] = len(frame)
             facts["stage_ms"]["queued"] = time.ticks_diff(time.ticks_ms(), since_ticks)
-            files.write_json(self.path(entry, _WAITING), facts)
+            files.write_json(self.path(entry, WAITING), facts)
         except BaseException as cause:
             self._forget(entry)
-            if isinstance(cause, OSError) and cause.errno == 28:  # ENOSPC
+            if isinstance(cause, OSError) and cause.errno == files.ENOSPC:
                 raise StorageFull("no room left on the card")
             raise
         entry.fresh = True
@@ -144,7 +142,7 @@ class Queue:
                 digest.update(chunk)
                 await asyncio.sleep_ms(0)  # the network goes on meanwhile
             file.flush()
-        return "".join("{:02x}".format(octet) for octet in digest.digest())
+        return photofiles.hexdigest(digest)
 
     def _make_room(self, size):
         need_kb = size // 1024 + _RESERVE_KB
@@ -157,8 +155,13 @@ class Queue:
         if len(self._waiting) >= self._most or (free is not None and free < need_kb):
             raise StorageFull("{} photos wait, {} KiB free".format(len(self._waiting), free))
 
+    def drop(self, entry):
+        """Delete a photo that waits: it is elsewhere now."""
+        self._waiting.remove(entry)
+        self._forget(entry)
+
     def _forget(self, entry):
-        for ending in (_WAITING, _WAITING + ".tmp", _SENT, ".jpg"):
+        for ending in (PICTURE, WAITING, WAITING + ".tmp", SENT):  # a marker alone is nothing, a picture alone is kept
             files.remove(self.path(entry, ending))
 
     def _prune(self, keep):
@@ -171,16 +174,19 @@ class Queue:
         Raises:
             MediumError: not even that.
         """
-        ending = _SENT if entry in self._sent else _WAITING
-        facts = files.read_json(self.path(entry, ending), None)
-        if isinstance(facts, dict) and facts.get("photo") == entry.photo and facts.get("bytes"):
-            return facts
-        log.error("marker unreadable", photo=entry.photo)
+        path = self.path(entry, SENT if entry in self._sent else WAITING)
         try:
-            facts = self._measure(entry)
-            files.write_json(self.path(entry, ending), facts)
+            facts = photofiles.read_marker(path, entry.photo)
+            if facts is not None:
+                return facts
+            log.error("marker unreadable", photo=entry.photo)
+            facts = photofiles.measure(self.path(entry, ""), entry.seq, entry.photo)
         except OSError as cause:
             raise MediumError(log.words(cause))
+        try:
+            files.write_json(path, facts)
+        except OSError as cause:
+            log.warning("marker not written", photo=entry.photo, why=log.words(cause))
         return facts
 
     def open(self, entry):
@@ -194,19 +200,6 @@ class Queue:
         except OSError as cause:
             raise MediumError(log.words(cause))
 
-    def _measure(self, entry):
-        digest = sha256()
-        size = 0
-        with open(self.path(entry), "rb") as file:
-            while True:
-                chunk = file.read(CHUNK_BYTES)
-                if not chunk:
-                    break
-                size += len(chunk)
-                digest.update(chunk)
-        text = "".join("{:02x}".format(octet) for octet in digest.digest())
-        return {"photo": entry.photo, "seq": entry.seq, "trigger": "unknown", "bytes": size, "sha256": text}
-
     def find(self, photo):
         """Return the entry of a photo, waiting or handed over, or None."""
         for entry in self._waiting + self._sent:
@@ -214,11 +207,15 @@ class Queue:
                 return entry
         return None
 
-    def find_command(self, command):
-        """Return the entry of the photo that a command took, or None."""
+    async def find_command(self, command):
+        """Return the entry of the photo that a command took, or None; a photo that can't be read is none."""
         for entry in reversed(self._sent + self._waiting):
-            if self.facts(entry).get("command") == command:
-                return entry
+            try:
+                if self.facts(entry).get("command") == command:
+                    return entry
+            except MediumError as cause:
+                log.warning("photo can't be read", photo=entry.photo, why=log.words(cause))
+            await asyncio.sleep_ms(0)  # to read a marker takes long in a large folder
         return None
 
     def mark(self, entry, announced=False, delivered=False):
@@ -227,7 +224,7 @@ class Queue:
         entry.delivered = entry.delivered or delivered
         if not (entry.announced and entry.delivered) or entry not in self._waiting:
             return
-        os.rename(self.path(entry, _WAITING), self.path(entry, _SENT))
+        os.rename(self.path(entry, WAITING), self.path(entry, SENT))
         files.sync()
         self._waiting.remove(entry)
         self._sent.append(entry)
@@ -240,7 +237,7 @@ class Queue:
         if entry is None:
             return False
         if entry in self._sent:
-            os.rename(self.path(entry, _SENT), self.path(entry, _WAITING))
+            os.rename(self.path(entry, SENT), self.path(entry, WAITING))
             files.sync()
             self._sent.remove(entry)
             self._waiting.append(entry)

@@ -1,5 +1,6 @@
 """The queue of photos in files."""
 
+import json
 import os
 import time
 
@@ -33,8 +34,8 @@ async def a_photo_survives_a_restart_with_its_facts():
 async def torn_photos_are_removed_at_boot_and_whole_ones_stay():
     await _add(Queue("q"), 0)
     _write("q/00000002-" + PHOTOS[1] + ".jpg", JPEG[:100])  # cut before its marker
-    _write("q/00000003-" + PHOTOS[2] + ".jpg", JPEG)
-    _write("q/00000003-" + PHOTOS[2] + ".json.tmp", b"{")  # cut before the rename
+    _write("q/00000003-" + PHOTOS[2] + ".jpg", JPEG[:-1])
+    _write("q/00000003-" + PHOTOS[2] + ".json.tmp", b"{")
     _write("q/00000004-" + PHOTOS[3] + ".sent", b"{}")  # cut while it was thrown away
     _write("q/readme.txt", b"not ours")
     queue = Queue("q")
@@ -44,6 +45,55 @@ async def torn_photos_are_removed_at_boot_and_whole_ones_stay():
         "00000001-" + PHOTOS[0] + ".json",
         "readme.txt",
     ]
+
+
+def _begun(ending, size, photo=0):
+    """A photo of which the power left a whole picture and one marker, which says `size`."""
+    base = "q/00000007-" + PHOTOS[photo]
+    make_folder("q")
+    _write(base + ".jpg", JPEG)
+    _write(base + ending, json.dumps(facts_of(7, PHOTOS[0], bytes=size, sha256="x")).encode())
+
+
+async def a_whole_picture_whose_marker_was_not_renamed_is_kept_with_it():
+    _begun(".json.tmp", len(JPEG))
+    queue = Queue("q")
+    assert queue.facts(list(queue)[0])["sha256"] == "x" and Queue("q").photos() == [PHOTOS[0]]
+    assert sorted(name[35:] for name in os.listdir("q")) == [".jpg", ".json"]
+
+
+async def a_handed_over_photo_whose_marker_was_not_renamed_stays_handed_over():
+    _begun(".sent.tmp", len(JPEG))
+    queue = Queue("q")
+    assert len(queue) == 0 and queue.photos() == [PHOTOS[0]]
+
+
+async def a_whole_picture_without_a_marker_of_its_own_is_kept_and_measured():
+    for ending, size, photo in ((".json.tmp", 5, 0), (".json.tmp.tmp", len(JPEG), 1), (".json.tmp", len(JPEG), 2)):
+        _begun(ending, size, photo)
+        queue = Queue("q")
+        facts = queue.facts(queue.find(PHOTOS[photo]))
+        assert (facts["photo"], facts["bytes"], facts["sha256"]) == (PHOTOS[photo], len(JPEG), hexdigest(JPEG))
+    assert set(Queue("q").photos()) == set(PHOTOS[:3])
+
+
+async def a_marker_that_cannot_be_read_just_now_is_not_written_over():
+    queue = Queue("q")
+    entry = await _add(queue, 0)
+    path = "q/" + entry.name + ".json"
+    os.rename(path, "kept")
+    os.mkdir(path)  # to read it is an OSError
+    raises(MediumError, queue.facts, entry)
+    os.rmdir(path)
+    os.rename("kept", path)
+    assert queue.facts(entry)["trigger"] == "button"
+
+
+async def files_that_cannot_be_read_at_boot_are_left_alone():
+    await _add(Queue("q"), 0)
+    os.mkdir("q/00000002-" + PHOTOS[1] + ".jpg")
+    os.mkdir("q/00000002-" + PHOTOS[1] + ".json.tmp")
+    assert Queue("q").photos() == [PHOTOS[0]] and len(os.listdir("q")) == 4
 
 
 async def order_is_the_order_of_the_shots():
@@ -117,21 +167,56 @@ async def photos_on_flash_move_to_the_card_once_it_is_back():
     flash = Queue("flash")
     await _add(flash, 0)
     _write("flash/00000002-" + PHOTOS[1] + ".jpg", JPEG[:10])  # torn: has no marker
-    rescue.move_photos("flash", "card")
+    assert rescue.move_photos("flash", "card")
     assert [one.photo for one in Queue("card")] == [PHOTOS[0]]
     with Queue("card").open(list(Queue("card"))[0]) as file:
         assert file.read() == JPEG
-    assert os.listdir("flash") == ["00000002-" + PHOTOS[1] + ".jpg"]
-    rescue.move_photos("card", "card")
-    rescue.move_photos("never", "card")
+    assert os.listdir("flash") == []
+    assert rescue.move_photos("card", "card") and rescue.move_photos("never", "card")
+    raises(OSError, os.stat, "never")
+
+
+async def one_photo_on_flash_that_cannot_be_moved_holds_up_no_other():
+    flash = Queue("flash")
+    for index in range(3):
+        await _add(flash, index)
+    os.remove("flash/00000001-" + PHOTOS[0] + ".jpg")
+    os.mkdir("card")
+    os.mkdir("card/00000002-" + PHOTOS[1] + ".jpg")
+    assert rescue.move_photos("flash", "card"), "one found its place"
+    assert [one.photo for one in Queue("card")] == [PHOTOS[2]]
+    assert [one.photo for one in Queue("flash")] == [PHOTOS[1]]
+
+
+async def a_card_that_can_only_be_read_is_told_from_a_full_one():
+    await _add(Queue("flash"), 0)
+    os.mkdir("card")
+    os.mkdir("card/00000001-" + PHOTOS[0] + ".jpg")
+    assert not rescue.move_photos("flash", "card")
+
+    def full(*_):
+        raise OSError(28)
+
+    rescue._move = full
+    assert rescue.move_photos("flash", "card")
+    assert Queue("flash").photos() == [PHOTOS[0]]
 
 
 async def a_command_finds_its_photo():
     queue = Queue("q")
     await _add(queue, 0)
     await _add(queue, 1, command="c1")
-    assert Queue("q").find_command("c1").photo == PHOTOS[1]
-    assert queue.find_command("c2") is None
+    assert (await Queue("q").find_command("c1")).photo == PHOTOS[1]
+    assert await queue.find_command("c2") is None
+
+
+async def a_photo_that_cannot_be_read_hides_no_other_from_its_command():
+    queue = Queue("q")
+    await _add(queue, 0, command="c1")
+    broken = await _add(queue, 1)
+    for ending in (".jpg", ".json"):
+        os.remove(queue.path(broken, ending))
+    assert (await queue.find_command("c1")).photo == PHOTOS[0]
 
 
 def making_a_folder_twice_is_fine_but_not_over_a_file():
