@@ -12,6 +12,7 @@ _REPEAT_MS = 15_000
 _MOST_REPEAT_MS = 600_000
 _AT_ONCE = 8
 _PAUSE_MS = 50
+_MARK_AGAIN_MS = 10_000
 
 
 class Announcer:
@@ -21,6 +22,7 @@ class Announcer:
         self._queue, self._clock, self._mqtt = queue, clock, mqtt
         self._on_sleep_ok = on_sleep_ok
         self._wake = asyncio.Event()
+        self._marked_ticks = time.ticks_ms()
 
     def wake(self):
         """There may be something to say."""
@@ -52,9 +54,11 @@ class Announcer:
     async def run(self):
         """Work for ever: newest first, a few at a time."""
         while True:
+            self._mark_again()
             due = self._due()
             for entry in due[:_AT_ONCE]:
                 self._say_again(entry)
+                await asyncio.sleep_ms(0)  # to read a marker takes long in a large folder
             if len(due) > _AT_ONCE:
                 await asyncio.sleep_ms(_PAUSE_MS)
                 continue
@@ -63,6 +67,19 @@ class Announcer:
             except asyncio.TimeoutError:
                 pass
             self._wake.clear()
+
+    def _mark_again(self):
+        """What the server has, but whose marker could not be renamed, is marked once more."""
+        now = time.ticks_ms()
+        if 0 <= time.ticks_diff(now, self._marked_ticks) < _MARK_AGAIN_MS:
+            return
+        self._marked_ticks = now
+        for entry in self._queue:
+            if entry.announced and entry.delivered:
+                try:
+                    self._queue.mark(entry)
+                except OSError as cause:
+                    log.warning("photo can't be marked as handed over", photo=entry.photo, why=log.words(cause))
 
     def _due(self):
         if self._mqtt.state != UP:

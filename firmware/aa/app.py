@@ -1,7 +1,8 @@
 """The camera: puts the parts together and keeps them running.
 
 Useful entry points: `shutter` (a press), `capture` (a frame), `queue` (photos in files), `announcer` (their manifests,
-MQTT), `uploader` (their bytes, FTP), `commands` (what the server asks), `sleeper` (deep sleep).
+MQTT), `uploader` (their bytes, FTP), `commands` (what the server asks), `sleeper` (when to sleep), `power` (the end
+of each run).
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from aa.ids import new_photo_id
 from aa.journal import Journal
 from aa.messages import encode_status
 from aa.mqtt import Mqtt
+from aa.power import Power
 from aa.queue import Queue, StorageFull
 from aa.settings import Settings, load_secrets
 from aa.shutter import Shutter
@@ -49,23 +51,27 @@ class App:
         self.display = Display(profile["oled"])
         self.sensor = Sensor(profile["camera"], self.settings)
         self.folder, self.queue = self._open_queue(self.board.mount_card())
+        self._spare = None  # the queue on flash, once the card takes no more
+        self._resetting = None
         self.journal = Journal(folder + "/commands.json")
         self._connect_parts()
 
     def _open_queue(self, folder):
-        """Return (folder, queue): on the card, or on flash when the card can be mounted but not read."""
+        """Return (folder, queue): on the card, or on flash when the card can be mounted but not used."""
         try:
-            rescue.move_photos(board.FLASH_FOLDER, folder)
-            return folder, Queue(folder)
+            if rescue.move_photos(board.FLASH_FOLDER, folder):
+                return folder, Queue(folder)
+            log.error("card takes no photo: photos wait on flash")
         except OSError as cause:
             if folder == board.FLASH_FOLDER:
                 raise
             log.error("card unreadable: photos wait on flash", cause)
-            return board.FLASH_FOLDER, Queue(board.FLASH_FOLDER)
+        return board.FLASH_FOLDER, Queue(board.FLASH_FOLDER)
 
     def _connect_parts(self):
         self.wifi = Wifi(self.secrets)
         self.mqtt = Mqtt(self.secrets, self._on_up, self._on_message)
+        self.power = Power(self)
         self.sleeper = Sleeper(self, self._woken_by == "timer")
         self.announcer = Announcer(self.queue, self.clock, self.mqtt, self.sleeper.allowed)
         self.uploader = Uploader(self.secrets, self.queue, self._on_delivered)
@@ -79,7 +85,6 @@ class App:
 
     async def run(self):
         """Run for ever, or until the camera sleeps or reboots."""
-        self.commands.settle()
         log.info("camera", version=VERSION, board=self.board.name, queue=len(self.queue), cause=board.reset_cause())
         parts = (
             ("shooter", self._shoot_for_ever),
@@ -115,21 +120,22 @@ class App:
         except NoFrame as cause:
             log.error("no camera", cause)  # each press tries again
         failures = 0
-        while failures < _MOST_FAILURES:
+        while True:
             press = await self.shutter.wait()
             self.sleeper.activity(by_owner=press.command is None)
             try:
                 await self._shoot(press)
                 failures = 0
             except Exception as cause:  # whatever it was, the next press is to find a camera
-                failures += isinstance(cause, NoFrame)
+                failures += not isinstance(cause, StorageFull)
                 self._no_photo(press, cause)
-            self.shutter.done()
+            finally:
+                self.shutter.done()
             self._changed()
             gc.collect()
-        log.error("camera hangs: reset")  # what a driver that hangs needs
-        await self.leave("offline")
-        self.board_reset()
+            if self._resetting is None and (failures >= _MOST_FAILURES or self._spare is not None):
+                log.error("sensor or card hangs: reset")  # what a driver that hangs needs
+                self._resetting = asyncio.create_task(self.power.reboot())  # beside this: presses still count
 
     def _no_photo(self, press, cause):
         log.error("no photo", cause, trigger=press.trigger)
@@ -153,7 +159,7 @@ class App:
                 "stage_ms": {"captured": time.ticks_diff(captured, press.ticks)},
             }
             facts.update(stamp)
-            entry = await self.queue.add(frame, facts, captured)
+            entry = await self._keep_photo(frame, facts, captured)
             self.sensor.release()
         entry.taken_ticks = press.ticks
         self.announcer.say(entry, facts)
@@ -162,8 +168,24 @@ class App:
         if press.command:
             self.commands.finish(press.command, True)
 
+    async def _keep_photo(self, frame, facts, captured):
+        """Write a photo down, on flash when the card takes it no more; the next boot sees to what is there."""
+        try:
+            return await self.queue.add(frame, facts, captured)
+        except OSError as cause:
+            if self.folder == board.FLASH_FOLDER:
+                raise
+            log.error("card takes no photo: it goes to flash", cause)
+        if self._spare is None:
+            self._spare = Queue(board.FLASH_FOLDER)
+        facts["seq"] = max(facts["seq"], self._spare.next_seq())
+        return await self._spare.add(frame, facts, captured)
+
     def _on_delivered(self, entry):
-        self.queue.mark(entry, delivered=True)
+        try:
+            self.queue.mark(entry, delivered=True)
+        except OSError as cause:  # the card, not the network; `announcer` marks it again
+            log.error("photo can't be marked as handed over", cause, photo=entry.photo)
         self._last = "#{} delivered".format(entry.seq)
         self._changed()
 
@@ -242,15 +264,3 @@ class App:
         self.mqtt.publish("presence", presence.encode(), True)
         await asyncio.sleep_ms(grace_ms)
         await self.mqtt.leave()
-
-    def deep_sleep(self, wake_ms):
-        """Switch everything off until the next press or `wake_ms`. Does not return."""
-        self.wifi.stop()
-        self.sensor.close()
-        self.display.off()
-        self.shutter.arm()
-        self.board.deep_sleep(wake_ms)
-
-    def board_reset(self):
-        """Start anew. Does not return."""
-        machine.reset()

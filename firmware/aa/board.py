@@ -1,7 +1,6 @@
 """The chip and what is soldered to it: card, battery, temperature, why it started, how it sleeps."""
 
 import gc
-import time
 
 import machine
 import vfs
@@ -114,7 +113,6 @@ class Board:
 
     def deep_sleep(self, wake_ms):
         """Sleep until the armed shutter is pressed, or `wake_ms` have passed unless that is 0. Does not return."""
-        time.sleep_ms(50)  # let the serial console finish its line
         if wake_ms:
             machine.deepsleep(wake_ms)
         machine.deepsleep()

@@ -12,6 +12,7 @@ from aa.settings import BadSettings, check
 
 _REPLY_GRACE_MS = 300
 _MOST_WAITING = 16
+_LONGEST_DETAIL = 100
 
 
 class Commands:
@@ -22,6 +23,7 @@ class Commands:
         self._waiting = []
         self._wake = asyncio.Event()
         self._owed = []  # replies that could not leave yet
+        self._cut_off = app.journal.interrupted()
 
     def take(self, body):
         """Note a command that came; `run` acts on it later, outside the MQTT callback."""
@@ -39,27 +41,37 @@ class Commands:
     @property
     def busy(self):
         """Whether a command waits or is being acted on."""
-        return bool(self._waiting)
+        return bool(self._waiting or self._cut_off)
 
     async def run(self):
         """Act on commands for ever."""
+        await self._settle()
         while True:
+            while self._waiting:
+                try:
+                    await self._act(self._waiting[0])
+                finally:
+                    self._waiting.pop(0)
             await self._wake.wait()
             self._wake.clear()
-            while self._waiting:
-                await self._act(self._waiting[0])
-                self._waiting.pop(0)
 
-    def settle(self):
+    async def _settle(self):
         """After a boot: say what became of commands that the reset cut off."""
-        for record in self._app.journal.interrupted():
-            if record["do"] == "shutter" and self._app.queue.find_command(record["id"]):
-                self.finish(record["id"], True)
-            else:
-                self.finish(record["id"], False, "interrupted", "a reset cut it off")
+        while self._cut_off:
+            try:
+                await self._settle_one(self._cut_off[0])
+            finally:
+                self._cut_off.pop(0)
+
+    async def _settle_one(self, record):
+        if record.get("do") == "shutter" and await self._app.queue.find_command(record["id"]):
+            self.finish(record["id"], True)
+        else:
+            self.finish(record["id"], False, "interrupted", "a reset cut it off")
 
     def finish(self, command, ok, error=None, detail=None):
-        """Write down what became of a command, and reply."""
+        """Write down what became of a command, and reply. `detail` may echo what came, and is cut short."""
+        detail = detail and detail[:_LONGEST_DETAIL]
         self._reply(self._app.journal.finish(command, ok, error, detail))
 
     def _reply(self, record):
@@ -87,9 +99,9 @@ class Commands:
         if action is None:
             self._reply({"id": command["id"], "ok": False, "error": "unknown_command", "detail": command["do"][:32]})
             return
-        self._app.journal.begin(command["id"], command["do"])
-        log.info("command", do=command["do"], id=command["id"])
         try:
+            self._app.journal.begin(command["id"], command["do"])
+            log.info("command", do=command["do"], id=command["id"])
             await action(command["id"], command["args"])
         except Exception as cause:
             log.error("command failed", cause, do=command["do"])
@@ -146,5 +158,4 @@ class Commands:
 
     async def _do_reboot(self, command, args):
         self.finish(command, True)
-        await self._app.leave("offline", _REPLY_GRACE_MS)
-        self._app.board_reset()
+        await self._app.power.reboot(_REPLY_GRACE_MS)

@@ -20,7 +20,7 @@ FRAME_SIZES = (
 )
 _RANGES = {
     "quality": (5, 100),
-    "idle_timeout_ms": (0, 7 * 86_400_000),
+    "idle_timeout_ms": (0, 6 * 86_400_000),  # an ESP32's ticks tell no more than 6.2 days apart
     "wake_every_ms": (0, 7 * 86_400_000),
     "status_every_ms": (1_000, 86_400_000),
 }
@@ -97,11 +97,14 @@ class Settings:
 
         Raises:
             BadSettings: one of them is not possible.
+            OSError: they can't be written down; none is taken.
         """
         checked = {key: check(key, value) for key, value in changes.items()}
         if not checked:
             raise BadSettings("nothing to change")
         before = {key: self._values[key] for key in checked}
-        self._values.update(checked)
-        files.write_json(self._path, self._values)
+        values = dict(self._values)
+        values.update(checked)
+        files.write_json(self._path, values)
+        self._values = values
         return before

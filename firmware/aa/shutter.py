@@ -29,7 +29,7 @@ class Shutter:
     def __init__(self, profile):
         self.kind = profile["kind"]
         self.discarded = 0
-        self.busy = False  # a press waits, or its photo is being taken
+        self._shooting = False
         self._presses = []
         self._last_ticks = time.ticks_add(time.ticks_ms(), -_BOUNCE_MS)
         if self.kind == "button":
@@ -40,10 +40,11 @@ class Shutter:
             self._pad = machine.TouchPad(machine.Pin(profile["pin"]))
             self._rest = self._pad.read()
             self._percent = profile["percent"]
+            self._down = False
 
     def _edge(self, pin):
         now = time.ticks_ms()
-        quiet = time.ticks_diff(now, self._last_ticks) >= _BOUNCE_MS
+        quiet = not 0 <= time.ticks_diff(now, self._last_ticks) < _BOUNCE_MS  # after days, ticks have wrapped
         self._last_ticks = now
         if quiet and pin.value() == self._active:
             self.press(self.kind)
@@ -53,7 +54,6 @@ class Shutter:
         if len(self._presses) >= _MOST_WAITING:
             self.discarded += 1
             return False
-        self.busy = True
         self._presses.append(Press(trigger, time.ticks_ms(), command))
         return True
 
@@ -61,12 +61,17 @@ class Shutter:
         """Return the next press."""
         while not self._presses:
             await asyncio.sleep_ms(_LOOK_EVERY_MS)  # an interrupt may note a press, but not wake a task
-        self.busy = True
+        self._shooting = True
         return self._presses.pop(0)
 
     def done(self):
         """The photo of the last press is taken, or has failed."""
-        self.busy = bool(self._presses)
+        self._shooting = False
+
+    @property
+    def busy(self):
+        """Whether a press waits, or its photo is being taken."""
+        return bool(self._presses) or self._shooting
 
     def arm(self):
         """Have a press wake the chip from deep sleep."""
@@ -82,13 +87,18 @@ class Shutter:
         """Look at the touch pad for ever, for it has no interrupt; a button needs no watching."""
         if self.kind != "touch":
             return
-        down = False
         while True:
-            level = self._pad.read()
-            touched = level * 100 < self._rest * self._percent
-            if touched and not down:
-                self.press(self.kind)
-            elif not touched:
-                self._rest += (level - self._rest) // 16  # the pad drifts with damp and warmth
-            down = touched
+            self.look()
             await asyncio.sleep_ms(_TOUCH_EVERY_MS)
+
+    def look(self):
+        """Look at the touch pad once; a button needs no looking at."""
+        if self.kind != "touch":
+            return
+        level = self._pad.read()
+        touched = level * 100 < self._rest * self._percent
+        if touched and not self._down:
+            self.press(self.kind)
+        elif not touched:
+            self._rest += (level - self._rest) // 16  # the pad drifts with damp and warmth
+        self._down = touched

@@ -68,10 +68,13 @@ class Sleeper:
             return
         self._say("going", reason, wake_ms)
         log.info("sleep", reason=reason, wake_ms=wake_ms)
-        await self._app.leave("asleep")
-        while self._app.shutter.busy:  # a press that came this late is still a photo
-            await asyncio.sleep_ms(_LOOK_EVERY_MS)
-        self._app.deep_sleep(wake_ms)
+        try:
+            await self._app.leave("asleep")
+            self._app.power.deep_sleep(wake_ms)
+            log.info("sleep put off: a press came just in time")
+        except Exception as cause:
+            log.error("sleep failed", cause)
+        await self._app.power.start_anew()  # it said good-bye: only so is it itself again
 
     async def _drain(self):
         """Let what waits get out, as long as there is a network and some hope."""

@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import os
 import time
 
+from aa import files
 from aa.announcer import Announcer
 from aa.capture import NoFrame
 from aa.clock import Clock
@@ -11,7 +13,7 @@ from aa.commands import Commands
 from aa.journal import Journal
 from aa.queue import Queue
 from aa.settings import Settings
-from helpers import JPEG, PHOTOS, Rtc, facts_of, until
+from helpers import JPEG, PHOTOS, Rtc, araises, facts_of, raises, until
 
 NOW = 1_795_000_000_000
 
@@ -21,7 +23,7 @@ class App:
 
     def __init__(self):
         self.published, self.online = [], True
-        self.mqtt = self.sleeper = self.shutter = self.display = self.sensor = self
+        self.mqtt = self.sleeper = self.shutter = self.display = self.sensor = self.power = self
         self.state = "up"
         self.lock = asyncio.Lock()
         self.presses, self.slept, self.applied = [], [], 0
@@ -132,7 +134,7 @@ async def a_reset_in_the_middle_is_answered_with_what_is_known():
     await app.queue.add(memoryview(JPEG), facts_of(1, PHOTOS[0], command="c2"), time.ticks_ms())
     again = App()
     again.online = False
-    again.commands.settle()
+    await until(lambda: not again.commands.busy)
     again.online = True
     again.commands.say_owed()
     assert [body for _, body in again.published] == [
@@ -152,6 +154,92 @@ async def a_failure_is_a_reply_and_the_next_command_is_heard():
     assert (await app.reply())["error"] == "failed"
     app.say("c2", "identify")
     assert (await app.reply(2)) == {"command": "c2", "ok": True}
+
+
+class Flash:
+    """Lets writes of the journal fail while it is `full`."""
+
+    def __init__(self):
+        self.full, self._real = True, files.write_whole
+        files.write_whole = self._write
+
+    def _write(self, path, data):
+        if self.full:
+            raise OSError(28)
+        self._real(path, data)
+
+
+async def a_command_that_cannot_be_written_down_is_refused_aloud_and_not_done():
+    app, flash = App(), Flash()
+    app.say("c1", "shutter")
+    reply = await app.reply()
+    assert (reply["ok"], reply["error"], app.presses) == (False, "failed", [])
+    flash.full = False
+    app.say("c1", "shutter")
+    assert await app.reply(2) == reply, "its answer stands"
+    app.say("c2", "shutter")
+    await until(lambda: app.presses)
+    assert app.presses == [("command", "c2", True)] and not app.commands.busy
+    assert Journal("commands.json").find("c2") is not None
+
+
+async def an_outcome_that_cannot_be_written_down_is_told_all_the_same():
+    app = App()
+    app.say("c1", "shutter")
+    await until(lambda: app.presses)
+    Flash()
+    app.commands.finish("c1", True)
+    assert await app.reply() == {"command": "c1", "ok": True} and app.journal.interrupted() == []
+
+
+async def what_breaks_an_action_off_leaves_no_command_behind():
+    class Broken(BaseException):
+        pass
+
+    app = App()
+
+    def fail(*_):
+        raise Broken
+
+    app.press = fail
+    app.running.cancel()
+    app.say("c1", "shutter")
+    app.say("c2", "identify")
+    await araises(Broken, app.commands.run())
+    app.running = asyncio.create_task(app.commands.run())  # as `App` does
+    assert await app.reply() == {"command": "c2", "ok": True}, "nobody has to call again"
+
+
+async def a_camera_that_starts_with_nothing_readable_runs_all_the_same():
+    app = App()
+    entry = await app.queue.add(memoryview(JPEG), facts_of(1, PHOTOS[0], command="c1"), time.ticks_ms())
+    app.journal.begin("c1", "shutter")
+    app.running.cancel()
+    again = App()
+    for ending in (".jpg", ".json"):
+        os.remove(app.queue.path(entry, ending))
+    Flash()
+    assert again.commands.busy, "it has something to say before it may sleep"
+    assert (await again.reply())["error"] == "interrupted"
+    again.say("c2", "nothing")
+    assert (await again.reply(2))["error"] == "unknown_command" and not again.commands.busy
+
+
+async def a_command_that_32_others_pushed_out_gets_its_reply():
+    app = App()
+    app.journal.begin("shot", "shutter")
+    for number in range(32):
+        app.journal.begin("c{}".format(number), "identify")
+    app.commands.finish("shot", True)
+    assert await app.reply() == {"command": "shot", "ok": True}
+    assert Journal("commands.json").find("shot")["ok"]
+
+
+async def an_echo_is_cut_short():
+    app = App()
+    app.say("c1", "configure", {"x" * 3_000: 1})
+    assert len((await app.reply())["detail"]) == 100
+    assert os.stat("commands.json")[6] < 300
 
 
 async def too_many_presses_are_refused_not_forgotten():
@@ -229,4 +317,36 @@ async def manifests_are_said_again_on_each_connection_until_acked():
     announcer.say_all_again()
     await until(lambda: len(app.published) == 39)
     assert PHOTOS[3] not in [body["photo"] for _, body in app.published[20:]]
+    running.cancel()
+
+
+async def a_marker_that_could_not_be_renamed_is_renamed_later():
+    from aa import announcer as module
+
+    module._MARK_AGAIN_MS = 0
+    app = App()
+    announcer = Announcer(app.queue, app.clock, app, None)
+    entry = await app.queue.add(memoryview(JPEG), facts_of(1, PHOTOS[0]), time.ticks_ms())
+    os.mkdir(app.queue.path(entry, ".sent"))
+    raises(OSError, app.queue.mark, entry, True, True)
+    running = asyncio.create_task(announcer.run())
+    await asyncio.sleep_ms(20)
+    assert len(app.queue) == 1 and not running.done()
+    os.rmdir(app.queue.path(entry, ".sent"))
+    announcer.wake()
+    await until(lambda: len(app.queue) == 0)
+    running.cancel()
+
+
+async def to_say_many_photos_leaves_room_for_others():
+    app = App()
+    announcer = Announcer(app.queue, app.clock, app, None)
+    for index in range(8):
+        await app.queue.add(memoryview(JPEG), facts_of(index + 1, PHOTOS[index]), time.ticks_ms())
+    running = asyncio.create_task(announcer.run())
+    seen = []
+    while len(app.published) < 8:
+        seen.append(len(app.published))
+        await asyncio.sleep_ms(0)
+    assert len(seen) >= 8, seen
     running.cancel()

@@ -16,7 +16,8 @@ class App:
         self.said, self.slept, self.presences = [], [], []
         self.settings = {"idle_timeout_ms": 0, "wake_every_ms": 60_000}
         self.settings.update(settings)
-        self.mqtt = self.shutter = self
+        self.mqtt = self.shutter = self.power = self
+        self.resets, self.late = [], False
         self.busy = False
         self.sleeper = Sleeper(self, woken_by_timer, answer_ms=300)
         self.running = asyncio.create_task(self.sleeper.run())
@@ -34,7 +35,16 @@ class App:
         self.presences.append(presence)
 
     def deep_sleep(self, wake_ms):
+        if self.late is None:
+            raise OSError(5)
+        if self.late:
+            return  # a press came just in time
         self.slept.append(wake_ms)
+        raise asyncio.CancelledError  # nothing of this run goes on
+
+    async def start_anew(self):
+        self.resets.append(time.ticks_ms())
+        raise asyncio.CancelledError  # nothing of this run goes on
 
 
 async def the_handshake_has_two_halves():
@@ -93,15 +103,23 @@ async def a_command_in_the_middle_is_finished_first():
     assert app.busy_for <= 0
 
 
-async def a_press_in_the_last_moment_is_still_a_photo():
-    app = App()
-    app.busy = True
+async def a_press_in_the_last_moment_keeps_it_awake():
+    for late in (True, None):
+        app = App(online=False)
+        app.late = late  # None: something breaks
+        app.sleeper.ask("idle", 0)
+        await until(lambda app=app: app.resets, 2_000)
+        assert app.presences == ["asleep"] and app.slept == [], "it said good-bye: it starts anew"
+
+
+async def a_good_bye_that_breaks_is_no_zombie():
+    async def leave(_):
+        raise OSError(104)
+
+    app = App(online=False)
+    app.leave = leave
     app.sleeper.ask("idle", 0)
-    await until(lambda: app.presences, 2_000)
-    await asyncio.sleep_ms(300)
-    assert app.slept == []
-    app.busy = False
-    await until(lambda: app.slept, 1_000)
+    await until(lambda: app.resets, 2_000)
 
 
 async def idleness_sleeps_and_use_does_not():

@@ -1,0 +1,242 @@
+"""The end of a run: asleep or reset, with nothing left on and no press left behind."""
+
+import asyncio
+import time
+
+import esp32
+import machine
+
+from aa import app as app_module
+from aa.app import App
+from aa.capture import NoFrame
+from aa.power import Power
+from aa.queue import Queue
+from aa.shutter import Shutter
+from helpers import JPEG, PHOTOS, araises, facts_of, until
+
+
+class Camera:
+    """The parts that are switched off, on a real shutter; `done` is what was done to them, in order."""
+
+    def __init__(self, kind="touch"):
+        profile = {"touch": {"percent": 70}, "button": {"active": 0}}[kind]
+        profile.update({"kind": kind, "pin": 12})
+        self.shutter = Shutter(profile)
+        self.wifi = self.display = self.sensor = self.board = self
+        self.done, self.broken, self.during = [], (), {}
+        self.power = Power(self)
+        machine.reset = self._reset
+
+    def _do(self, what):
+        self.during.pop(what, lambda: None)()
+        if what in self.broken:
+            raise OSError(5)
+        self.done.append(what)
+
+    def stop(self):
+        self._do("wifi")
+
+    def off(self):
+        self._do("display")
+
+    def close(self):
+        self._do("sensor")
+
+    def deep_sleep(self, wake_ms):
+        self._do("sleep {}".format(wake_ms))
+
+    async def leave(self, presence, grace_ms):
+        self._do("leave")
+
+    def _reset(self):
+        self._do("reset")
+
+
+def everything_is_off_before_it_sleeps():
+    camera = Camera()
+    camera.power.deep_sleep(7)
+    assert sorted(camera.done[:3]) == ["display", "sensor", "wifi"] and camera.done[3:] == ["sleep 7"]
+
+
+def what_cannot_be_switched_off_keeps_nothing_else_on():
+    for broken in ("wifi", "display", "sensor"):
+        camera = Camera()
+        camera.broken = (broken,)
+        camera.power.deep_sleep(7)
+        assert len(camera.done) == 3 and camera.done[-1] == "sleep 7"
+
+
+def a_press_on_the_way_into_sleep_is_seen():
+    for kind in ("button", "touch"):
+        for when in ("wifi", "display", "sensor"):
+            camera = Camera(kind)
+            camera.during[when] = lambda camera=camera: _press(camera.shutter)
+            camera.power.deep_sleep(7)
+            assert camera.shutter.busy and "sleep 7" not in camera.done
+
+
+def _press(shutter):
+    if shutter.kind == "touch":
+        shutter._pad._level = 200
+    else:
+        shutter._pin.value(0)
+        shutter._edge(shutter._pin)
+
+
+def it_is_armed_before_anything_is_off():
+    camera = Camera("button")
+    armed = []
+    esp32.wake_on_ext0 = lambda *_: armed.append(list(camera.done))
+    camera.power.deep_sleep(7)
+    assert armed == [[]]
+
+
+async def a_picture_being_taken_keeps_everything_on():
+    camera = Camera()
+    camera.shutter.press("touch")
+    await camera.shutter.wait()
+    camera.power.deep_sleep(7)
+    assert camera.done == []
+
+
+async def a_reset_waits_for_the_photos_of_presses_before_it():
+    camera = Camera()
+    camera.shutter.press("touch")
+    rebooting = asyncio.create_task(camera.power.reboot())
+    await camera.shutter.wait()
+    await asyncio.sleep_ms(150)
+    assert camera.done == []
+    camera.during["leave"] = lambda: camera.shutter.press("touch")
+    camera.shutter.done()
+    await until(lambda: camera.done)
+    await camera.shutter.wait()
+    await asyncio.sleep_ms(150)
+    assert camera.done == ["leave"], "one that came meanwhile is a photo as well"
+    camera.shutter.done()
+    await rebooting
+    assert camera.done == ["leave", "reset"]
+
+
+async def a_reset_comes_though_a_shot_hangs_or_the_good_bye_breaks():
+    from aa import power
+
+    power._STILL_MS = 100
+    camera = Camera()
+    camera.broken = ("leave",)
+    camera.shutter.press("touch")
+    await camera.power.reboot()
+    assert camera.done == ["reset"]
+
+
+class Shot:
+    """A sensor that gives `JPEG`, or nothing."""
+
+    def __init__(self, works=True):
+        self.lock, self.works = asyncio.Lock(), works
+
+    def open(self):
+        pass
+
+    def release(self):
+        pass
+
+    async def shoot(self):
+        if not self.works:
+            raise NoFrame("nothing")
+        return memoryview(JPEG), 1600, 1200
+
+
+def _app(works=True):
+    """An `App` of which only what a press needs is there; resets are counted."""
+    app_module.board.FLASH_FOLDER = "flash"
+    app = object.__new__(App)
+    app.shutter, app.sensor = Shutter({"kind": "button", "pin": 12, "active": 0}), Shot(works)
+    app.folder, app.queue = "card", Queue("card")
+    app._spare = app._resetting = None
+    app.resets, app.said, app.finished = [], [], []
+    app.sleeper = app.clock = app.announcer = app.commands = app.power = app
+    app.activity = lambda **_: None
+    app.stamp = lambda _: {}
+    app.say = lambda _, facts: app.said.append(facts["photo"])
+    app.finish = lambda *words: app.finished.append(words)
+    app._changed = lambda: None
+
+    async def reboot():
+        app.resets.append(time.ticks_ms())
+
+    app.reboot = reboot
+    app.running = asyncio.create_task(app._shoot_for_ever())
+    return app
+
+
+def _break(queue):
+    async def broken(*_):
+        raise OSError(5)
+
+    queue._write = broken
+
+
+async def a_card_that_dies_costs_no_photo_and_is_started_anew():
+    app = _app()
+    _break(app.queue)
+    for command in ("c1", "c2", None):
+        app.shutter.press("command", command)
+    await until(lambda: app.resets and not app.shutter.busy)
+    kept = Queue("flash")
+    assert len(app.resets) == 1 and len(kept) == 3 and kept.photos() == app.said
+    assert [entry.seq for entry in kept] == [1, 2, 3] and app.finished == [("c1", True), ("c2", True)]
+    assert app._open_queue("card")[0] == "card"
+    assert Queue("card").photos() == kept.photos() and len(Queue("flash")) == 0, "the next boot sees to them"
+
+
+async def a_broken_flash_is_started_anew_after_three_photos():
+    app = _app()
+    app.folder = "flash"
+    _break(app.queue)
+    for count in range(3):
+        assert app.resets == []
+        app.shutter.press("command", "c{}".format(count))
+        await until(lambda: not app.shutter.busy)
+    await until(lambda: app.resets)
+    assert [words[2] for words in app.finished] == ["no_photo"] * 3
+
+
+async def a_full_card_is_no_failure():
+    app = _app()
+    app.queue._most = 0
+    for count in range(4):
+        app.shutter.press("command", "c{}".format(count))
+    await until(lambda: len(app.finished) == 4)
+    assert [words[2] for words in app.finished] == ["storage_full"] * 4 and app.resets == []
+
+
+async def presses_during_the_good_bye_are_still_taken():
+    app = _app(works=False)
+    for _ in range(3):
+        app.shutter.press("button")
+    await until(lambda: app.resets)
+    app.sensor.works = True
+    app.shutter.press("button")
+    await until(lambda: len(app.queue) == 1 and not app.shutter.busy)
+    assert len(app.resets) == 1 and not app.running.done()
+
+
+async def a_card_that_can_only_be_read_leaves_the_queue_on_flash():
+    app_module.board.FLASH_FOLDER = "flash"
+    await Queue("flash").add(memoryview(JPEG), facts_of(1, PHOTOS[0]), time.ticks_ms())
+    real, app_module.rescue.move_photos = app_module.rescue.move_photos, lambda *_: False
+    folder, queue = object.__new__(App)._open_queue("card")
+    assert folder == "flash" and queue.photos() == [PHOTOS[0]]
+    app_module.rescue.move_photos = real
+
+
+async def a_marker_that_cannot_be_renamed_costs_no_ftp_session():
+    app = _app()
+    entry = await app.queue.add(memoryview(JPEG), facts_of(1, PHOTOS[0]), time.ticks_ms())
+
+    def broken(*_, **__):
+        raise OSError(5)
+
+    app.queue.mark = broken
+    app._on_delivered(entry)
+    await araises(asyncio.TimeoutError, asyncio.wait_for_ms(app.running, 10))

@@ -1,0 +1,155 @@
+"""The virtual camera when a part of it fails: card, sensor, firmware. What was taken is delivered in the end."""
+
+import shutil
+import subprocess
+
+import psutil
+import pytest
+from PIL import Image
+
+
+def arrived(uploads, photo):
+    path = uploads / f"{photo}.jpg"
+    return path.read_bytes() if path.exists() else b""
+
+
+def taken(camera):
+    return [path.read_bytes() for path in sorted(camera.taken.glob("*.jpg"))]
+
+
+def waiting(camera):
+    return list((camera.folder / "card" / "queue").glob("*.json"))
+
+
+@pytest.fixture
+def small_card(tmp_path):
+    """A card of 400 KB, where a file system can be mounted."""
+    card = tmp_path / "camera" / "card"
+    card.mkdir(parents=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=400k", "none", card], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"needs root and mount: {mounted.stderr.strip()}")
+    yield card
+    subprocess.run(["umount", card], check=True)
+
+
+async def test_a_full_card_refuses_aloud_and_loses_nothing(small_card, make_camera, ears, ftp, uploads, soon):
+    """A command for which there is no room says so; what was taken before is delivered, and then there is room."""
+    camera = await make_camera()
+    await ears.hears_presence(b"online")
+    await ftp.stop()
+    count = 0
+    while not ears.bodies("reply") or ears.objects("reply")[-1]["ok"]:
+        count += 1
+        await ears.command(f"c{count}", "shutter")
+        await ears.hears("reply", count)
+    refused = ears.objects("reply")[-1]
+    assert refused["error"] == "storage_full"
+    kept = {one["photo"] for one in ears.objects("shutter")}
+    assert len(kept) == count - 1 >= 3
+    assert len(waiting(camera)) == len(kept)
+    await ftp.start()
+    await soon(lambda: {path.stem for path in uploads.iterdir()} == kept and not waiting(camera), "all are delivered")
+    await camera.press()
+    await ears.hears("shutter", count)
+
+
+async def test_a_camera_without_a_picture_says_so(make_camera, ears, tmp_path, soon):
+    """No frame is no photo: the command is answered, and the next one finds the camera well."""
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    Image.new("L", (64, 64)).save(frames / "a.jpg", "JPEG")
+    whole = (frames / "a.jpg").read_bytes()
+    (frames / "a.jpg").write_bytes(whole[: len(whole) // 2])  # no end of image
+    camera = await make_camera(frames=frames)
+    await ears.hears_presence(b"online")
+    await ears.command("c1", "shutter")
+    assert (await ears.hears("reply"))[0]["error"] == "no_photo"
+    assert not waiting(camera)
+    (frames / "a.jpg").write_bytes(whole)
+    await ears.command("c2", "shutter")
+    assert (await ears.hears("reply", 2))[1]["ok"]
+    assert ears.bodies("presence") == [b"online"]
+
+
+async def test_a_sensor_that_hangs_is_reset(make_camera, ears, tmp_path):
+    """Three presses without a picture: the chip starts anew."""
+    frames = tmp_path / "frames"
+    frames.mkdir()
+    (frames / "a.jpg").write_bytes(b"no picture")
+    camera = await make_camera(frames=frames)
+    await ears.hears_presence(b"online")
+    for _ in range(3):
+        await camera.press()
+    await ears.hears_presence(b"online", 2)
+    assert ears.bodies("presence") == [b"online", b"offline", b"online"]
+    assert ears.objects("status")[-1]["reset_cause"] == "soft"
+
+
+async def test_firmware_that_crashes_is_started_again(camera, ears, uploads, soon):
+    """As a chip that panics; what was on the card is delivered."""
+    ears.acks = False
+    await camera.press()
+    await ears.hears("shutter")
+    [child] = [one for one in psutil.Process().children() if "power_on.py" in " ".join(one.cmdline())]
+    child.kill()
+    ears.acks = True
+    await ears.hears_presence(b"online", 2)
+    assert ears.objects("status")[-1]["reset_cause"] == "hard"
+    await soon(lambda: not waiting(camera), "nothing waits")
+    await camera.power_on()  # it has power already
+
+
+async def test_a_card_that_cannot_be_read_costs_no_photo(camera, ears, ftp, uploads, soon):
+    """Photos wait on flash meanwhile, and move to the card once it is well."""
+    await camera.kill()
+    card = camera.folder / "card"
+    shutil.rmtree(card)
+    card.write_text("damaged")
+    await ftp.stop()
+    await camera.power_on()
+    await ears.hears_presence(b"online", 2)
+    await camera.press()
+    [manifest] = await ears.hears("shutter")
+    assert "sd_free_kb" in ears.objects("status")[-1]
+    assert ears.objects("status")[-1]["sd_free_kb"] is None
+    assert list((camera.folder / "flash" / "queue").glob("*.json"))
+    await camera.kill()
+    card.unlink()
+    card.mkdir()
+    await camera.power_on()
+    await ears.hears_presence(b"online", 3)
+    assert not list((camera.folder / "flash" / "queue").glob("*.jpg"))
+    assert len(waiting(camera)) == 1
+    await ftp.start()
+    await soon(lambda: arrived(uploads, manifest["photo"]) == taken(camera)[0], "it arrives")
+
+
+async def test_a_card_that_dies_in_use_costs_no_photo(camera, ears, uploads, soon):
+    """The photo goes to flash, and is announced at once; the chip starts anew and delivers it from there."""
+    card = camera.folder / "card"
+    shutil.rmtree(card)
+    card.write_text("damaged")
+    await ears.command("c1", "shutter")
+    assert (await ears.hears("reply"))[0]["ok"]
+    [manifest, *_] = await ears.hears("shutter")
+    await ears.hears_presence(b"online", 2)
+    frame = taken(camera)[0]
+    await soon(lambda: arrived(uploads, manifest["photo"]) == frame, "it arrives")
+    await ears.command("c2", "shutter")
+    assert (await ears.hears("reply", 2))[1]["ok"], "the next one is kept on flash at once"
+    assert ears.bodies("presence").count(b"online") == 2
+
+
+async def test_a_reboot_waits_for_the_photos_under_way(camera, ears, uploads, soon):
+    """Presses, and photos that were asked for just before it, are taken and delivered."""
+    for number in range(4):
+        await ears.command(f"c{number}", "shutter")
+    await ears.command("c9", "reboot")
+    replies = await ears.hears("reply", 5)
+    assert {one["command"]: one["ok"] for one in replies} == {f"c{number}": True for number in (0, 1, 2, 3, 9)}
+    await ears.hears_presence(b"online", 2)
+    await soon(lambda: len(list(uploads.iterdir())) == 4 and not waiting(camera), "all are delivered")
+    assert len(taken(camera)) == 4
