@@ -105,7 +105,7 @@ class Ftp:
         try:
             if offset and (await self._ask("REST {}".format(offset)))[0] != 350:
                 offset = 0  # it can't resume: STOR replaces what it has
-            file.seek(offset)
+            _seek(file, offset)
             await self._transfer(data, name, file, total - offset, ours)
         finally:
             await close_stream(data)
@@ -180,6 +180,13 @@ def _passive_port(text):
     if len(fields) != 5 or not fields[3].isdigit():
         raise FtpLost("no port in " + text)
     return int(fields[3])
+
+
+def _seek(file, offset):
+    try:
+        file.seek(offset)
+    except OSError as cause:
+        raise MediumError(str(cause))
 
 
 async def _copy(file, stream):

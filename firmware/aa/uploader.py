@@ -91,9 +91,10 @@ class Uploader:
 
     def _pause_ms(self):
         pauses = [_NOOP_EVERY_MS]
+        now = time.ticks_ms()
         for entry in self._queue:
-            if not entry.delivered and entry.not_before_ticks is not None:
-                pauses.append(max(1, time.ticks_diff(entry.not_before_ticks, time.ticks_ms())))
+            if not entry.delivered:
+                pauses.append(max(1, _put_off_ms(entry, now)))
         return min(pauses)
 
     def _next(self):
@@ -101,13 +102,12 @@ class Uploader:
         now = time.ticks_ms()
         ready = []
         for entry in self._queue:
-            later = entry.not_before_ticks
-            if not entry.delivered and (later is None or time.ticks_diff(now, later) >= 0):
+            if not entry.delivered and not _put_off_ms(entry, now):
                 ready.append(entry)
         if not ready:
             return None
         newest = ready[-1]
-        live = newest.taken_ticks is not None and time.ticks_diff(now, newest.taken_ticks) < _LIVE_MS
+        live = newest.taken_ticks is not None and 0 <= time.ticks_diff(now, newest.taken_ticks) < _LIVE_MS
         return newest if live else ready[0]
 
     async def _hand_over(self, entry):
@@ -144,3 +144,11 @@ class Uploader:
         pause = _REFUSED_PAUSE_MS[min(entry.refusals, len(_REFUSED_PAUSE_MS) - 1)]
         entry.refusals += 1
         entry.not_before_ticks = time.ticks_add(time.ticks_ms(), pause)
+
+
+def _put_off_ms(entry, now):
+    """Return for how long a photo is put off; 0 also for an instant so far ahead that ticks have wrapped since."""
+    if entry.not_before_ticks is None:
+        return 0
+    left = time.ticks_diff(entry.not_before_ticks, now)
+    return left if 0 < left <= _REFUSED_PAUSE_MS[-1] else 0

@@ -53,9 +53,9 @@ class Wire:
         return self.write(data)
 
     def read(self, size):
-        """Hand over bytes of the packet that was fed; None when there are none."""
+        """Hand over bytes of the packet that was fed; None when there are none. An empty body is none missing."""
         if not self._incoming:
-            return None
+            return None if size else b""
         part, self._incoming = self._incoming[:size], self._incoming[size:]
         return part
 

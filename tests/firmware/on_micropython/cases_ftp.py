@@ -3,6 +3,7 @@
 import asyncio
 
 from aa.ftp import Ftp, FtpError, FtpLost, _passive_port
+from aa.queue import MediumError
 from helpers import JPEG, araises, hexdigest, raises, serve
 
 _DATA = JPEG * 40
@@ -194,6 +195,24 @@ async def a_refused_login_says_so():
     ftp = await server.start()
     assert (await araises(FtpError, ftp.open())).code == 530
     assert not ftp.is_open
+
+
+async def a_card_that_fails_is_not_taken_for_the_network():
+    class Broken:
+        def seek(self, offset):
+            raise OSError(5)
+
+        readinto = seek
+
+    class Half(Broken):
+        def seek(self, offset):
+            pass
+
+    for file in (Broken(), Half()):
+        ftp = await Server().start()
+        await ftp.open()
+        await araises(MediumError, ftp.store("p.jpg", file, 10, "0" * 64))
+        await ftp.close()
 
 
 async def a_server_that_talks_without_end_is_left():

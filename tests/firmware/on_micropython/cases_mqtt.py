@@ -174,6 +174,18 @@ async def a_message_too_large_for_a_camera_is_skipped():
     assert broker.messages == [("ack", b"next")] and broker.ups == 1
 
 
+async def a_message_without_a_body_costs_no_link():
+    broker = Broker()
+    await broker.start()
+    await broker.is_up()
+    for kind in (b"command", b"ack"):
+        for qos in (0, 1):
+            await broker.say(_publish(b"aperture/cam/" + kind, b"", qos))
+    await broker.say(_publish(b"aperture/cam/ack", b"next"))
+    await until(lambda: len(broker.messages) == 5)
+    assert [body for _, body in broker.messages] == [b"", b"", b"", b"", b"next"] and broker.ups == 1
+
+
 async def messages_of_others_are_not_ours():
     broker = Broker()
     await broker.start()

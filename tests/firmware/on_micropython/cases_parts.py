@@ -11,6 +11,8 @@ from aa.settings import BadSettings, Settings, load_secrets
 from aa.shutter import Shutter
 from helpers import JPEG, araises, raises
 
+_OVER_A_WEEK = {"idle_timeout_ms": 6 * 86_400_000 + 1}  # more than an ESP32's ticks can tell apart
+
 
 def settings_hold_over_a_restart_all_or_none():
     settings = Settings("s.json", {"frame_size": "UXGA"})
@@ -24,8 +26,22 @@ def settings_hold_over_a_restart_all_or_none():
 
 def impossible_settings_are_refused():
     settings = Settings("s.json", {})
-    for change in ({}, {"colour": 1}, {"quality": 4}, {"quality": "9"}, {"quality": 50.0}, {"idle_timeout_ms": -1}):
+    for change in (
+        {},
+        {"colour": 1},
+        {"quality": 4},
+        {"quality": "9"},
+        {"quality": 50.0},
+        {"idle_timeout_ms": -1},
+        _OVER_A_WEEK,
+    ):
         raises(BadSettings, settings.change, change)
+
+
+def settings_that_cannot_be_written_down_are_not_taken():
+    settings = Settings("no/where.json", {})
+    raises(OSError, settings.change, {"quality": 50})
+    assert settings["quality"] == 85
 
 
 def a_file_of_settings_that_is_no_object_costs_nothing():
@@ -135,6 +151,27 @@ async def a_touch_is_one_press_and_drift_is_none():
     assert (await asyncio.wait_for(shutter.wait(), 1)).trigger == "touch"
     await araises(asyncio.TimeoutError, asyncio.wait_for_ms(shutter.wait(), 100))
     watching.cancel()
+
+
+def a_press_after_a_week_without_one_counts():
+    shutter = Shutter({"kind": "button", "pin": 12, "active": 0})
+    shutter._last_ticks = time.ticks_add(time.ticks_ms(), 86_400_000)  # so it looks once ticks have wrapped
+    shutter._pin.value(0)
+    shutter._edge(shutter._pin)
+    assert shutter.busy
+
+
+async def a_press_that_comes_while_a_photo_is_finished_is_waited_for():
+    shutter = Shutter({"kind": "button", "pin": 12, "active": 0})
+    shutter.press("button")
+    await shutter.wait()
+    assert shutter.busy
+    shutter.press("button")
+    shutter.done()
+    assert shutter.busy
+    await shutter.wait()
+    shutter.done()
+    assert not shutter.busy
 
 
 def presses_that_wait_are_bounded_and_counted():

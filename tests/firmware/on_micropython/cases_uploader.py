@@ -142,6 +142,25 @@ async def a_refused_photo_is_put_off_and_holds_up_no_other():
     running.cancel()
 
 
+async def a_photo_put_off_before_ticks_wrapped_is_not_put_off_for_days():
+    queue = Queue("q")
+    entry = await _add(queue, 0)
+    entry.not_before_ticks = time.ticks_add(time.ticks_ms(), 86_400_000)
+    session, _, running = _start(queue)
+    await until(lambda: session.stored)
+    running.cancel()
+
+
+async def a_photo_taken_before_ticks_wrapped_is_not_the_one_just_taken():
+    queue = Queue("q")
+    await _add(queue, 0)
+    await _add(queue, 1, ago_ms=-86_400_000)
+    session, _, running = _start(queue)
+    await until(lambda: not len(queue))
+    assert [name for name, _ in session.stored] == [_name(0), _name(1)]
+    running.cancel()
+
+
 async def a_lost_session_is_opened_again_and_the_photo_resumed():
     queue = Queue("q")
     await _add(queue, 0, ago_ms=0)
