@@ -37,7 +37,7 @@ class Part(StrEnum):
 
 
 EVERYTHING = frozenset(Part)
-_READY_S = 5.0
+_READY_S = 10.0  # longer than the lease that a killed predecessor leaves behind
 OUR_PACKAGES = frozenset({"aperture", "broker", "bridge", "api", "cli", "simulator"})
 
 
