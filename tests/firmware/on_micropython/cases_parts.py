@@ -11,7 +11,7 @@ from aa.settings import BadSettings, Settings, load_secrets
 from aa.shutter import Shutter
 from helpers import JPEG, araises, raises
 
-_OVER_A_WEEK = {"idle_timeout_ms": 6 * 86_400_000 + 1}  # more than an ESP32's ticks can tell apart
+_OVER_SIX_DAYS = {"idle_timeout_ms": 6 * 86_400_000 + 1}  # more than an ESP32's ticks can tell apart
 
 
 def settings_hold_over_a_restart_all_or_none():
@@ -33,7 +33,7 @@ def impossible_settings_are_refused():
         {"quality": "9"},
         {"quality": 50.0},
         {"idle_timeout_ms": -1},
-        _OVER_A_WEEK,
+        _OVER_SIX_DAYS,
     ):
         raises(BadSettings, settings.change, change)
 

@@ -4,7 +4,7 @@ import json
 import os
 import time
 
-from aa import rescue
+from aa import photofiles, rescue
 from aa.files import make_folder
 from aa.queue import MediumError, Queue, StorageFull
 from helpers import JPEG, PHOTOS, araises, facts_of, hexdigest, raises
@@ -80,19 +80,22 @@ async def a_whole_picture_without_a_marker_of_its_own_is_kept_and_measured():
 async def a_marker_that_cannot_be_read_just_now_is_not_written_over():
     queue = Queue("q")
     entry = await _add(queue, 0)
-    path = "q/" + entry.name + ".json"
-    os.rename(path, "kept")
-    os.mkdir(path)  # to read it is an OSError
+
+    def broken(path, *mode):
+        if path.endswith(".json"):
+            raise OSError(5)
+        return open(path, *mode)
+
+    photofiles.open = broken
     raises(MediumError, queue.facts, entry)
-    os.rmdir(path)
-    os.rename("kept", path)
+    del photofiles.open
     assert queue.facts(entry)["trigger"] == "button"
 
 
 async def files_that_cannot_be_read_at_boot_are_left_alone():
     await _add(Queue("q"), 0)
-    os.mkdir("q/00000002-" + PHOTOS[1] + ".jpg")
-    os.mkdir("q/00000002-" + PHOTOS[1] + ".json.tmp")
+    _write("q/00000002-" + PHOTOS[1] + ".jpg", JPEG[:100])
+    os.mkdir("q/00000002-" + PHOTOS[1] + ".json.tmp")  # to read it is an OSError
     assert Queue("q").photos() == [PHOTOS[0]] and len(os.listdir("q")) == 4
 
 
