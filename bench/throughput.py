@@ -1,6 +1,7 @@
 """Durable uploads a second with 1 and 100 connections beside bare pyftpdlib, and what a photo costs in fsyncs."""
 
 import asyncio
+import os
 import re
 import shutil
 import statistics
@@ -39,6 +40,7 @@ def run() -> Iterator[dict[str, Any]]:
 def _rate(login: Login, connections: int, count: int) -> float:
     address, accounts, ours = login
     shots = photos.make(count)
+    os.sync()  # nobody pays for the bytes that the round before left in memory
     share = count // connections
 
     async def everyone() -> None:
@@ -84,7 +86,7 @@ def _fsyncs(connections: int, count: int) -> dict[str, Any]:
     if shutil.which("strace") is None:
         return figure | {"skipped": "strace is not installed: apt-get install strace"}
     with tempfile.NamedTemporaryFile(mode="r", prefix="aperture-strace-") as trace:
-        wrap = ["strace", "-f", "-qq", "-y", "-e", "trace=fsync,fdatasync", "-o", trace.name]
+        wrap = ["strace", "-f", "-qq", "-y", "-e", "trace=fsync,fdatasync,syncfs", "-o", trace.name]
         with _ours(connections, wrap) as login:
             before = _counts(Path(trace.name))
             _rate(login, connections, count)
@@ -94,7 +96,13 @@ def _fsyncs(connections: int, count: int) -> dict[str, Any]:
 
 
 def _counts(trace: Path) -> dict[str, int]:
-    paths = re.findall(r"(?:fsync|fdatasync)\(\d+<([^>]*)>", trace.read_text(errors="replace"))
+    calls = trace.read_text(errors="replace")
+    paths = re.findall(r"(?:fsync|fdatasync)\(\d+<([^>]*)>", calls)
     database = sum(".db" in path for path in paths)
     files = sum(path.endswith((".part", ".jpg")) for path in paths)
-    return {"database": database, "files": files, "folders": len(paths) - database - files}
+    return {
+        "database": database,
+        "files": files,
+        "folders": len(paths) - database - files,
+        "syncfs": calls.count("syncfs("),
+    }
