@@ -1,4 +1,4 @@
-# The names of these targets are relied on outside the repository: DESIGN §9 fixes them.
+# The names of these targets are relied on outside the repository: they stay.
 SHELL := /bin/sh
 PYTHON ?= python3
 UV := .tools/bin/uv

@@ -15,8 +15,6 @@ from typing import Final
 
 from simulator.errors import LibraryError
 
-_DEFAULT_INDEX: Final = "https://pypi.org/simple/"
-
 
 @dataclass(frozen=True, slots=True)
 class Library:
@@ -86,7 +84,7 @@ def _fetch(library: Library, work: Path, whole: Path) -> None:
     wanted = {"sha256": [library.sha256]}
     requirement = f"{library.project}=={library.version}"
     try:
-        finder = PackageFinder(index_urls=[index])
+        finder = PackageFinder(index_urls=[index] if index else ())
         best = finder.find_best_match(requirement).best
         unpacked = finder.download_and_unpack(best.link, work, hashes=wanted) if best else None
     except Exception as error:  # unearth lets its HTTP library's errors through
@@ -95,15 +93,15 @@ def _fetch(library: Library, work: Path, whole: Path) -> None:
             "Check the network, or set PIP_INDEX_URL to an index that has it"
         ) from error
     if unpacked is None:
-        raise LibraryError(f"{requirement} is not in {_shown(index)}")
+        raise LibraryError(f"{requirement} is not in {_shown(index) if index else 'the default package index'}")
     top = Path(library.proof).parts[0]
     if not (unpacked / library.proof).is_file():
         raise LibraryError(f"{requirement} does not hold {library.proof}")
     shutil.move(unpacked / top, whole / top)
 
 
-def index_url() -> str:
-    """Return the package index in use here: pip's environment variable, pip's configuration, or PyPI."""
+def index_url() -> str | None:
+    """Return the package index in use here: pip's variable, pip's configuration, or None for the usual one."""
     given = os.environ.get("PIP_INDEX_URL")
     if given:
         return given
@@ -120,7 +118,7 @@ def index_url() -> str:
             continue
         if answer.returncode == 0 and answer.stdout.strip():
             return answer.stdout.strip()
-    return _DEFAULT_INDEX
+    return None
 
 
 def _shown(url: str) -> str:

@@ -84,12 +84,12 @@ def test_a_folder_with_something_else_in_it_is_told(tmp_path):
         libraries.ensure_libraries(tmp_path)
 
 
-def test_a_machine_without_pip_uses_pypi(monkeypatch):
+def test_a_machine_without_pip_uses_the_usual_index(monkeypatch):
     """Unless something else is configured."""
     monkeypatch.delenv("PIP_INDEX_URL", raising=False)
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr("sys.executable", "/no/such/python")
-    assert libraries.index_url() == "https://pypi.org/simple/"
+    assert libraries.index_url() is None
 
 
 def test_the_cache_follows_the_desktop_standard(monkeypatch, tmp_path):
