@@ -181,7 +181,8 @@ def _cameras(database: Database) -> Finding:
     known = database.read(cameras.every)
     if not known:
         return Finding("cameras", Verdict.HINT, "none yet", "aperture camera add NAME")
-    return Finding("cameras", Verdict.OK, ", ".join(f"{camera.name} ({camera.presence})" for camera in known))
+    states = (f"{camera.name} ({'FTP only' if camera.ftp_only else camera.presence})" for camera in known)
+    return Finding("cameras", Verdict.OK, ", ".join(states))
 
 
 async def _discord(settings: Settings, database: Database) -> Finding:
