@@ -5,6 +5,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from sqlalchemy import Connection
 
@@ -53,9 +54,13 @@ def _new_token(place: Place, name: str) -> str:
         known = accounts.get(connection, name)
         if known is None or known.revoked_at_ms is not None or known.role is not Role.CAMERA:
             raise NotFoundError(f"there is no camera {name!r}: aperture camera add {name}")
+        if known.ftp_only:
+            raise NotFoundError(f"{name!r} only uploads by FTP: a virtual camera needs an account with MQTT")
         return accounts.rotate(connection, name=name, now_ms=now_ms())
 
-    return place.database.write(work)
+    token = place.database.write(work)
+    print(f"{name} has a new token for this; its old one is void (--token TOKEN keeps it)", flush=True)
+    return token
 
 
 async def _until_stopped(press: Callable[[], Awaitable[object]]) -> None:
@@ -68,7 +73,7 @@ async def _until_stopped(press: Callable[[], Awaitable[object]]) -> None:
         else:  # end of input: nobody can press any more
             loop.remove_reader(sys.stdin)
 
-    if not sys.stdin.closed and _can_watch():
+    with suppress(OSError, ValueError):  # a file, /dev/null, or nothing at all: nobody can press
         loop.add_reader(sys.stdin, typed)
     stopped = asyncio.create_task(stop_signal())
     while not stopped.done():
@@ -78,8 +83,3 @@ async def _until_stopped(press: Callable[[], Awaitable[object]]) -> None:
             await press()
         else:
             pressed.cancel()
-
-
-def _can_watch() -> bool:
-    """Whether input can be waited for: a terminal or a pipe, not a file (epoll refuses those)."""
-    return not os.path.isfile("/dev/stdin")  # noqa: PTH113 - the very thing that is asked

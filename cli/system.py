@@ -208,6 +208,8 @@ def broker_address(system: System) -> Address:
     running = runfile.read(system.settings.data_dir)
     if settings.broker is not BrokerKind.EXTERNAL and running and running["mqtt"]:
         return Address(runfile.local(running["mqtt"]["host"]), running["mqtt"]["port"])
+    if settings.port == 0:
+        raise CommandLineError("mqtt.port is 0: a part that runs by itself has to know the broker's port")
     return Address(runfile.local(settings.host), settings.port)
 
 

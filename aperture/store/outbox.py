@@ -22,6 +22,7 @@ CURSOR = "outbox"
 """The name of the outbox as a durable reader of events."""
 
 _FOREVER_MS = 2**62
+_LONGEST_PAUSE_MS = 3_600_000
 _delivery = schema.delivery.c
 
 
@@ -132,6 +133,11 @@ def open_destination(connection: Connection, *, target: str, fingerprint: str, n
         .values(parked_at_ms=None, parked_reason=None, fingerprint=None)
     )
     _inherit(connection, target, now_ms)
+    connection.execute(  # written by a clock that ran ahead: nothing pauses that long
+        update(schema.delivery)
+        .where(_delivery.target == target, _delivery.not_before_ms > now_ms + _LONGEST_PAUSE_MS)
+        .values(not_before_ms=now_ms)
+    )
     row = connection.execute(select(schema.destination).where(table.target == target)).one()
     reason = None if row.parked_at_ms is None else row.parked_reason or "parked"
     return Destination(target, reason, json.loads(row.pauses) if row.pauses else None)

@@ -164,3 +164,12 @@ def test_doctor_forgets_a_parked_webhook_that_was_replaced(aperture, tmp_path):
 
     assert verdict("https://discord.com/api/webhooks/1/token", 1) == "wrong"
     assert verdict("https://discord.com/api/webhooks/2/token", 0) == "ok"
+
+
+def test_simulate_leaves_a_foreign_camera_s_token_alone(aperture):
+    aperture("camera", "add", "porch", "--ftp-only")
+    assert "only uploads by FTP" in aperture("simulate", "porch", status=1)
+
+
+def test_a_part_by_itself_has_to_know_the_broker_s_port(aperture):
+    assert "mqtt.port is 0" in aperture("bridge", status=1, APERTURE_MQTT__PORT="0")

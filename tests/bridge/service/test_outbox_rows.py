@@ -202,3 +202,16 @@ def test_pruning_never_overtakes_a_reader(archive, rows) -> None:
     newest = rows(events.last_id)
     rows(lambda c: events.prune(c, before_ms=future))
     assert [event.id for event in rows(lambda c: events.after(c, 0))] == [newest]
+
+
+def test_a_pause_of_a_clock_that_ran_ahead_is_forgotten_at_the_next_start(archive, rows) -> None:
+    """A board without a clock of its own may have dated the pause years ahead."""
+    photo = archive.new_photo()
+    archive.store(photo)
+    fan_out(rows)
+    first = claim(rows)
+    ahead = now_ms() + 4 * 365 * 86_400_000
+    rows(lambda c: outbox.postpone(c, claim=first, not_before_ms=ahead, error="503", uncertain=False, now_ms=now_ms()))
+    assert claim(rows) is None
+    rows(lambda c: outbox.open_destination(c, target=TARGET, fingerprint="f", now_ms=now_ms()))
+    assert claim(rows).photo == photo.id
