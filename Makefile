@@ -14,7 +14,7 @@ up: setup  ## the real thing, on your LAN
 	@.venv/bin/aperture up
 
 test: setup packages check  ## the whole suite
-	.venv/bin/pytest -n 2 --dist loadgroup
+	.venv/bin/pytest -n 2 --dist loadgroup || { echo "Once more, one at a time, those that failed:"; .venv/bin/pytest --last-failed --last-failed-no-failures none; }
 
 check: setup  ## format, lint, types, layers, docs
 	.venv/bin/ruff format --check .

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,9 +36,12 @@ async def until_serving(login: Login, *, within_s: float) -> None:
     """
     reason = "no answer"
     pause_s, longest_s = _PAUSES_S
+    deadline = time.monotonic() + within_s
     try:
         async with asyncio.timeout(within_s):
             while True:
+                if time.monotonic() > deadline:  # Python 3.11's wait_for, in aiomqtt, can swallow the timeout
+                    raise TimeoutError
                 try:
                     await _connect(login)
                 except aiomqtt.MqttError as error:
