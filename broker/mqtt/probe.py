@@ -3,6 +3,7 @@
 import asyncio
 import random
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,11 +38,9 @@ async def until_serving(login: Login, *, within_s: float) -> None:
     reason = "no answer"
     pause_s, longest_s = _PAUSES_S
     deadline = time.monotonic() + within_s
-    try:
+    with suppress(TimeoutError):
         async with asyncio.timeout(within_s):
-            while True:
-                if time.monotonic() > deadline:  # Python 3.11's wait_for, in aiomqtt, can swallow the timeout
-                    raise TimeoutError
+            while time.monotonic() <= deadline:  # Python 3.11's wait_for, in aiomqtt, can swallow the timeout
                 try:
                     await _connect(login)
                 except aiomqtt.MqttError as error:
@@ -50,10 +49,9 @@ async def until_serving(login: Login, *, within_s: float) -> None:
                     return
                 await asyncio.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311 - jitter
                 pause_s = min(pause_s * 2, longest_s)
-    except TimeoutError:
-        raise BrokerStartError(
-            f"the MQTT broker at {login.host} port {login.port} does not let {login.username!r} in: {reason}"
-        ) from None
+    raise BrokerStartError(
+        f"the MQTT broker at {login.host} port {login.port} does not let {login.username!r} in: {reason}"
+    )
 
 
 async def _connect(login: Login) -> None:
