@@ -6,13 +6,15 @@ import time
 import esp32
 import machine
 
-from aa import app as app_module
+from aa import board, rescue
 from aa.app import App
 from aa.capture import NoFrame
 from aa.power import Power
 from aa.queue import Queue
+from aa.shooter import Shooter
 from aa.shutter import Shutter
-from helpers import JPEG, PHOTOS, araises, facts_of, until
+from aa.storage import Storage
+from helpers import JPEG, PHOTOS, facts_of, until
 
 
 class Camera:
@@ -146,27 +148,42 @@ class Shot:
         return memoryview(JPEG), 1600, 1200
 
 
-def _app(works=True):
-    """An `App` of which only what a press needs is there; resets are counted."""
-    app_module.board.FLASH_FOLDER = "flash"
-    app = object.__new__(App)
-    app.shutter, app.sensor = Shutter({"kind": "button", "pin": 12, "active": 0}), Shot(works)
-    app.folder, app.queue = "card", Queue("card")
-    app._spare = app._resetting = None
-    app.resets, app.said, app.finished = [], [], []
-    app.sleeper = app.clock = app.announcer = app.commands = app.power = app
-    app.activity = lambda **_: None
-    app.stamp = lambda _: {}
-    app.say = lambda _, facts: app.said.append(facts["photo"])
-    app.finish = lambda *words: app.finished.append(words)
-    app._changed = lambda: None
+class Face:
+    """Counts what there is to show."""
 
-    async def reboot():
-        app.resets.append(time.ticks_ms())
+    last = ""
 
-    app.reboot = reboot
-    app.running = asyncio.create_task(app._shoot_for_ever())
-    return app
+    def changed(self):
+        pass
+
+
+class Booth:
+    """What a press needs, and no more; resets are counted."""
+
+    def __init__(self, works=True):
+        board.FLASH_FOLDER = "flash"
+        self.shutter, self.sensor, self.face = Shutter({"kind": "button", "pin": 12, "active": 0}), Shot(works), Face()
+        self.storage = Storage("card")
+        self.queue = self.storage.queue
+        self.sleeper = self.clock = self.announcer = self.commands = self.power = self
+        self.resets, self.said, self.finished = [], [], []
+        self.shooter = Shooter(self)
+        self.running = asyncio.create_task(self.shooter.run())
+
+    def activity(self, **_):
+        pass
+
+    def stamp(self, _):
+        return {}
+
+    def say(self, _, facts):
+        self.said.append(facts["photo"])
+
+    def finish(self, *words):
+        self.finished.append(words)
+
+    async def reboot(self):
+        self.resets.append(time.ticks_ms())
 
 
 def _break(queue):
@@ -177,7 +194,7 @@ def _break(queue):
 
 
 async def a_card_that_dies_costs_no_photo_and_is_started_anew():
-    app = _app()
+    app = Booth()
     _break(app.queue)
     for command in ("c1", "c2", None):
         app.shutter.press("command", command)
@@ -185,13 +202,13 @@ async def a_card_that_dies_costs_no_photo_and_is_started_anew():
     kept = Queue("flash")
     assert len(app.resets) == 1 and len(kept) == 3 and kept.photos() == app.said
     assert [entry.seq for entry in kept] == [1, 2, 3] and app.finished == [("c1", True), ("c2", True)]
-    assert app._open_queue("card")[0] == "card"
+    assert Storage("card").folder == "card"
     assert Queue("card").photos() == kept.photos() and len(Queue("flash")) == 0, "the next boot sees to them"
 
 
 async def a_broken_flash_is_started_anew_after_three_photos():
-    app = _app()
-    app.folder = "flash"
+    app = Booth()
+    app.storage.folder = "flash"
     _break(app.queue)
     for count in range(3):
         assert app.resets == []
@@ -202,7 +219,7 @@ async def a_broken_flash_is_started_anew_after_three_photos():
 
 
 async def a_full_card_is_no_failure():
-    app = _app()
+    app = Booth()
     app.queue._most = 0
     for count in range(4):
         app.shutter.press("command", "c{}".format(count))
@@ -211,7 +228,7 @@ async def a_full_card_is_no_failure():
 
 
 async def presses_during_the_good_bye_are_still_taken():
-    app = _app(works=False)
+    app = Booth(works=False)
     for _ in range(3):
         app.shutter.press("button")
     await until(lambda: app.resets)
@@ -222,16 +239,17 @@ async def presses_during_the_good_bye_are_still_taken():
 
 
 async def a_card_that_can_only_be_read_leaves_the_queue_on_flash():
-    app_module.board.FLASH_FOLDER = "flash"
+    board.FLASH_FOLDER = "flash"
     await Queue("flash").add(memoryview(JPEG), facts_of(1, PHOTOS[0]), time.ticks_ms())
-    real, app_module.rescue.move_photos = app_module.rescue.move_photos, lambda *_: False
-    folder, queue = object.__new__(App)._open_queue("card")
-    assert folder == "flash" and queue.photos() == [PHOTOS[0]]
-    app_module.rescue.move_photos = real
+    real, rescue.move_photos = rescue.move_photos, lambda *_: False
+    storage = Storage("card")
+    assert storage.folder == "flash" and storage.queue.photos() == [PHOTOS[0]]
+    rescue.move_photos = real
 
 
 async def a_marker_that_cannot_be_renamed_costs_no_ftp_session():
-    app = _app()
+    app = object.__new__(App)
+    app.queue, app.face = Queue("card"), Face()
     entry = await app.queue.add(memoryview(JPEG), facts_of(1, PHOTOS[0]), time.ticks_ms())
 
     def broken(*_, **__):
@@ -239,4 +257,4 @@ async def a_marker_that_cannot_be_renamed_costs_no_ftp_session():
 
     app.queue.mark = broken
     app._on_delivered(entry)
-    await araises(asyncio.TimeoutError, asyncio.wait_for_ms(app.running, 10))
+    assert not entry.delivered
