@@ -5,6 +5,7 @@ A Unix domain socket in a folder that only this user can enter; see `hardware/be
 
 import asyncio
 import contextlib
+import json
 import shutil
 import tempfile
 from collections import deque
@@ -22,6 +23,7 @@ _OLED = (128, 64)
 _SCALE = 4
 _OLED_BYTES = 1024
 _WORDS_OF_FRAME = 3
+_MOMENTS = {"press", "frames"}
 
 
 class Bench:
@@ -42,6 +44,7 @@ class Bench:
         self._writers: set[asyncio.StreamWriter] = set()
         self._events: asyncio.StreamWriter | None = None
         self._connected = asyncio.Event()
+        self._world: dict[str, list[str]] = {}
         self._pixels = b""
         self._to_draw = asyncio.Event()
         self._drawer: asyncio.Task[None] | None = None
@@ -69,7 +72,12 @@ class Bench:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     async def send(self, line: str) -> None:
-        """Send an event to the camera, as soon as it listens."""
+        """Send an event to the camera: a press as soon as it listens; what lasts also holds after its next reset."""
+        event, *words = line.split()
+        if event not in _MOMENTS:
+            self._world[event] = words
+            if self._events is None:
+                return
         while True:
             await self._connected.wait()
             writer = self._events
@@ -100,6 +108,7 @@ class Bench:
 
     async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take pictures of the OLED until the camera's power goes off, which is the end of the connection."""
+        writer.write(json.dumps(self._world).encode() + b"\n")
         self._events = writer
         self._connected.set()
         try:

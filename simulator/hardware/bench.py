@@ -2,9 +2,13 @@
 
 One connection carries events: from the program "press 80", "wifi down", "battery 3700", to it pictures of the OLED.
 Each frame has a short connection of its own. When the program closes its end it is gone, and the camera goes as well.
+
+What lasts (a network out of reach, a card that was pulled) is as true after a reset as before: the program keeps the
+last words of each kind, and hands them over before anything else.
 """
 
 import asyncio
+import json
 import os
 import socket
 import struct
@@ -12,12 +16,14 @@ import sys
 
 DEEP_SLEEP = 75
 RESET = 76
+MOMENTS = ("press", "frames")  # these pass; all else that is said lasts
 _AF_UNIX = 1
 _TIMEOUT_S = 10
 
 _path = os.getenv("APERTURE_BENCH")
 _events = _listener = None
 _handlers = {}
+_world = {}
 
 
 def connect():
@@ -58,8 +64,17 @@ def ask(line):
 
 
 def on(event, handler):
-    """Have `handler(*words)` called, as a coroutine, for each event of that name."""
+    """Have `handler(*words)` called, as a coroutine, for each event of that name.
+
+    Where something of that name is true already, it is called now, and must wait for nothing.
+    """
     _handlers[event] = handler
+    if event in _world:
+        try:
+            handler(*_world[event]).send(None)
+        except StopIteration:
+            return
+        raise RuntimeError(event + ": its handler waits")
 
 
 async def _listen():
@@ -68,15 +83,20 @@ async def _listen():
         words = (await stream.readline()).decode().split()
         if not words:
             sys.exit(0)
-        while words[0] not in _handlers:  # a press may come before the firmware has set up its pin
+        event = words.pop(0)
+        if event not in MOMENTS:
+            _world[event] = words  # who asks later is told then
+        while event in MOMENTS and event not in _handlers:  # it may come before the firmware has set up its pin
             await asyncio.sleep_ms(5)
-        await _handlers[words[0]](*words[1:])
+        if event in _handlers:
+            await _handlers[event](*words)
 
 
 def start():
     """Connect, and listen from the moment that the firmware's event loop runs."""
-    global _events, _listener
+    global _events, _listener, _world
     _events = connect()
     if _events is not None:
         _events.write(b"events\n")
+        _world = json.loads(_events.readline())
         _listener = asyncio.create_task(_listen())

@@ -231,6 +231,24 @@ async def test_photos_taken_without_wifi_come_when_it_is_back(camera, ears, uplo
     await soon(lambda: arrived(uploads, manifest["photo"]) == taken(camera)[0], "it arrives")
 
 
+async def test_what_was_done_to_its_surroundings_outlasts_a_reset(camera, ears, soon):
+    """A network that is out of reach stays so over a power cut, and a battery keeps its voltage from the first look."""
+    await camera.say("wifi down")
+    await ears.hears_presence(b"offline")
+    await camera.kill()
+    await camera.say("battery 3500")
+    await camera.power_on()
+    await camera.press()
+    await soon(lambda: len(waiting(camera)) == 1, "it runs")
+    assert ears.bodies("presence") == [b"online", b"offline"]
+    await camera.kill()
+    ears.heard.clear()
+    await camera.say("wifi up")
+    await camera.power_on()
+    await ears.hears_presence(b"online")
+    assert (await ears.hears("status"))[0]["battery_mv"] == 3500
+
+
 async def test_a_resend_brings_the_bytes_again(camera, ears, uploads, soon):
     """Also of a photo that was handed over long ago."""
     await camera.press()
