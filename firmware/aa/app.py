@@ -17,7 +17,7 @@ from aa.commands import Commands
 from aa.display import Display
 from aa.face import Face
 from aa.journal import Journal
-from aa.mqtt import Mqtt
+from aa.mqtt import UP, Mqtt
 from aa.power import Power
 from aa.settings import Settings, load_secrets
 from aa.shooter import Shooter
@@ -27,6 +27,8 @@ from aa.storage import Storage
 from aa.supervisor import Supervisor
 from aa.uploader import Uploader
 from aa.wifi import Wifi
+
+_PHOTO_MS = 4_000
 
 
 class App:
@@ -69,7 +71,7 @@ class App:
         await Supervisor(self.board).run((
             ("shooter", self.shooter.run),
             ("shutter", self.shutter.watch),
-            ("wifi", self.wifi.run),
+            ("wifi", self._run_wifi),
             ("mqtt", lambda: self.mqtt.run(self.wifi)),
             ("ftp", lambda: self.uploader.run(self.wifi)),
             ("announcer", self.announcer.run),
@@ -78,6 +80,25 @@ class App:
             ("status", self.face.tell_for_ever),
             ("sleeper", self.sleeper.run),
         ))
+
+    async def _run_wifi(self):
+        """Keep Wi-Fi up. A photo that woke the camera comes first: the radio's surge may be too much for its battery."""
+        if self._woken_by == "press":
+            await self.shooter.first_photo(_PHOTO_MS)
+        if self.battery_state() == "critical" and self._woken_by:
+            return  # its good-bye was said before it slept; the radio might take the rest of the battery
+        await self.wifi.run()
+
+    def battery_state(self):
+        """Return "ok", "low" or "critical"; None where there is no battery, or no way to know."""
+        percent = self.board.battery()[1]
+        if percent is None:
+            return None
+        return "critical" if percent <= 3 else "low" if percent <= 15 else "ok"
+
+    def is_online(self):
+        """Whether the broker hears us."""
+        return self.mqtt.state == UP
 
     def _on_delivered(self, entry):
         try:

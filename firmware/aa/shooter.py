@@ -19,6 +19,14 @@ class Shooter:
         self._app = app
         self._resetting = None
         self._failures = 0
+        self._first = asyncio.Event()
+
+    async def first_photo(self, timeout_ms):
+        """Return once the first photo is written down, or could not be had, or has taken too long."""
+        try:
+            await asyncio.wait_for_ms(self._first.wait(), timeout_ms)
+        except asyncio.TimeoutError:
+            log.warning("no photo yet")
 
     async def run(self):
         """Work for ever, press by press."""
@@ -37,6 +45,7 @@ class Shooter:
                 self._failures += not isinstance(cause, StorageFull)
                 self._no_photo(press, cause)
             finally:
+                self._first.set()
                 app.shutter.done()
             app.face.changed()
             gc.collect()

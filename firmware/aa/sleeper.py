@@ -12,14 +12,16 @@ from aa import log
 from aa.messages import encode_sleep
 
 _DRAIN_MS = 30_000
-_AFTER_TIMER_WAKE_MS = 15_000
+_LINK_MS = 40_000  # a camera that woke by itself waits so long for its broker
+_SAY_AGAIN_MS = 2_000
+_LOW_IDLE_MS = 60_000  # with a low battery nobody idles longer
 _LOOK_EVERY_MS = 200
 
 
 class Sleeper:
     """Decides when `app` sleeps, and takes it there."""
 
-    def __init__(self, app, woken_by_timer, answer_ms=5_000):
+    def __init__(self, app, woken_by_timer, answer_ms=6_000):
         self._app = app
         self._answer_ms = answer_ms
         self._active_ticks = time.ticks_ms()
@@ -45,25 +47,36 @@ class Sleeper:
             self._leave.set()
 
     async def run(self):
-        """Watch for idleness and for requests, for ever."""
+        """Watch for idleness, an empty battery and requests, for ever."""
         while True:
             await asyncio.sleep_ms(_LOOK_EVERY_MS)
-            if self._asked is None and self._is_idle():
-                self._asked = ("idle", self._app.settings["wake_every_ms"])
-            if self._asked is not None:
-                (reason, wake_ms), self._asked = self._asked, None
-                await self._go(reason, wake_ms)
+            if self._asked is None:
+                reason = self._reason()
+                if reason is None:
+                    continue
+                self._asked = (reason, self._app.settings["wake_every_ms"])
+            (reason, wake_ms), self._asked = self._asked, None
+            await self._go(reason, wake_ms)
 
-    def _is_idle(self):
-        limit = _AFTER_TIMER_WAKE_MS if self._brief else self._app.settings["idle_timeout_ms"]
-        return limit > 0 and time.ticks_diff(time.ticks_ms(), self._active_ticks) >= limit
+    def _reason(self):
+        """Return why to sleep now, unasked, or None."""
+        battery = self._app.battery_state()
+        if battery == "critical":
+            return "battery"
+        quiet_ms = time.ticks_diff(time.ticks_ms(), self._active_ticks)
+        if self._brief:  # the handshake itself brings what waits: there is nothing to stay for
+            return "idle" if self._app.is_online() or quiet_ms >= _LINK_MS else None
+        limit_ms = self._app.settings["idle_timeout_ms"]
+        if battery == "low":
+            limit_ms = min(limit_ms or _LOW_IDLE_MS, _LOW_IDLE_MS)
+        return "idle" if limit_ms and quiet_ms >= limit_ms else None
 
     async def _go(self, reason, wake_ms):
         presses = self._presses
         await self._drain()
         await self._ask_leave(reason, wake_ms)
         await self._drain()  # what the server had waiting may have taken photos
-        if self._presses != presses:
+        if self._presses != presses and reason != "battery":
             log.info("sleep put off: the camera is in use")
             return
         self._say("going", reason, wake_ms)
@@ -86,14 +99,19 @@ class Sleeper:
             await asyncio.sleep_ms(_LOOK_EVERY_MS)
 
     async def _ask_leave(self, reason, wake_ms):
+        """Say `intent` until the server answers, for as long as there is a link and some hope."""
         self._nonce = int.from_bytes(os.urandom(3), "big")
         self._leave.clear()
-        if not self._say("intent", reason, wake_ms):
-            return
-        try:
-            await asyncio.wait_for_ms(self._leave.wait(), self._answer_ms)
-        except asyncio.TimeoutError:
-            log.warning("sleep without the server's leave")
+        left_ms = self._answer_ms
+        while left_ms > 0 and self._say("intent", reason, wake_ms):
+            wait_ms = min(_SAY_AGAIN_MS, left_ms)
+            left_ms -= wait_ms
+            try:
+                await asyncio.wait_for_ms(self._leave.wait(), wait_ms)
+                return
+            except asyncio.TimeoutError:
+                pass
+        log.warning("sleep without the server's leave")
 
     def _say(self, phase, reason, wake_ms):
         body = encode_sleep(phase, self._nonce, reason, wake_ms or None, len(self._app.queue))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import structlog
 from PIL import Image
 
 from aperture.contract.messages import Manifest, Presence, Reply, Sleep, Status
@@ -207,16 +208,45 @@ async def test_sleep_is_a_handshake_and_a_press_wakes(camera, ears, soon):
     assert ears.objects("status")[-1]["reset_cause"] == "deepsleep"
 
 
-async def test_a_timer_wakes_it_and_a_command_that_waited_is_done(camera, ears):
-    """Nobody presses: it comes online by itself, without a photo."""
+async def test_after_a_wake_by_the_shutter_the_frame_comes_before_the_radio(camera, ears, soon):
+    """To start Wi-Fi takes an ESP32 long: the moment would be over."""
+    await ears.command("c1", "sleep", next_wake_ms=0)
+    await ears.say("ack", sleep_ok=True, nonce=(await ears.hears("sleep"))[0]["nonce"])
+    await soon(lambda: camera.power is Power.ASLEEP, "it sleeps")
+    with structlog.testing.capture_logs() as logs:
+        await camera.press()
+        await ears.hears("shutter")
+    lines = [entry.get("line", "") for entry in logs]
+    taken, radio = (
+        next(at for at, line in enumerate(lines) if line.startswith(what)) for what in ("photo taken", "wifi up")
+    )
+    assert taken < radio
+
+
+async def test_a_timer_wakes_it_and_what_waited_is_done_before_it_sleeps_again(camera, ears):
+    """Nobody presses: it comes online by itself, asks for what waits, acts on it, and goes back to sleep."""
     await ears.command("c1", "sleep", next_wake_ms=300)
     [intent] = await ears.hears("sleep")
     assert intent["next_wake_ms"] == 300
     await ears.say("ack", sleep_ok=True, nonce=intent["nonce"])
-    await ears.hears_presence(b"online", 2)
+    _, _, again = await ears.hears("sleep", 3)
+    assert (again["phase"], again["reason"]) == ("intent", "idle")
     await ears.command("c2", "shutter")
-    [manifest] = await ears.hears("shutter")
-    assert manifest["command"] == "c2"
+    await ears.say("ack", sleep_ok=True, nonce=again["nonce"])
+    going = (await ears.hears("sleep", 4))[3]
+    [manifest] = ears.objects("shutter")
+    assert (manifest["command"], going["phase"]) == ("c2", "going"), "the photo was announced before it left"
+    assert {"command": "c2", "ok": True} in ears.objects("reply")
+
+
+async def test_an_empty_battery_is_told_and_ends_the_day(camera, ears, soon):
+    """Presence and reason say why it is gone; it does not wait to be asked."""
+    await camera.say("battery 3000")
+    [intent] = await ears.hears("sleep")
+    assert (intent["phase"], intent["reason"]) == ("intent", "battery")
+    await ears.say("ack", sleep_ok=True, nonce=intent["nonce"])
+    await ears.hears_presence(b"asleep")
+    await soon(lambda: camera.power is Power.ASLEEP, "it sleeps")
 
 
 async def test_photos_taken_without_wifi_come_when_it_is_back(camera, ears, uploads, soon):

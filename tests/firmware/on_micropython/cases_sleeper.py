@@ -18,7 +18,7 @@ class App:
         self.settings.update(settings)
         self.mqtt = self.shutter = self.power = self
         self.resets, self.late = [], False
-        self.busy = False
+        self.busy, self.battery, self.linked = False, None, False
         self.sleeper = Sleeper(self, woken_by_timer, answer_ms=300)
         self.running = asyncio.create_task(self.sleeper.run())
 
@@ -30,6 +30,12 @@ class App:
     def is_busy(self):
         self.busy_for -= 1
         return self.busy_for > 0
+
+    def battery_state(self):
+        return self.battery
+
+    def is_online(self):
+        return self.linked
 
     async def leave(self, presence):
         self.presences.append(presence)
@@ -132,12 +138,47 @@ async def idleness_sleeps_and_use_does_not():
     assert app.said[0]["reason"] == "idle" and app.said[0]["next_wake_ms"] == 60_000
 
 
-async def a_camera_that_woke_by_itself_goes_back_to_sleep_unless_someone_takes_it():
+async def an_intent_that_is_lost_is_said_again():
     from aa import sleeper
 
-    sleeper._AFTER_TIMER_WAKE_MS = 300
-    left, taken = App(woken_by_timer=True), App(woken_by_timer=True)
+    sleeper._SAY_AGAIN_MS = 50
+    app = App()
+    app.sleeper.ask("idle", 0)
+    await until(lambda: len(app.said) == 3)
+    assert app.said[0] == app.said[2], "one wish has one nonce"
+    app.sleeper.allowed(app.said[0]["nonce"])
+    await until(lambda: app.slept, 250)
+
+
+async def a_camera_that_woke_by_itself_asks_for_what_waits_and_goes_back_unless_someone_takes_it():
+    from aa import sleeper
+
+    sleeper._LINK_MS = 600
+    left, lonely, taken = App(woken_by_timer=True), App(woken_by_timer=True, online=False), App(woken_by_timer=True)
     left.sleeper.activity()  # a command is not a hand
+    left.linked = taken.linked = True
     taken.sleeper.activity(by_owner=True)
-    await until(lambda: left.slept, 3_000)
+    await until(lambda: left.said and left.said[0]["phase"] == "intent", 500)
+    assert lonely.slept == [], "it waits for its broker"
+    left.sleeper.allowed(left.said[0]["nonce"])
+    await until(lambda: left.slept and lonely.slept, 2_000)
     assert taken.said == []
+
+
+async def an_empty_battery_sleeps_even_in_someones_hand():
+    app = App()
+    app.battery = "critical"
+    await until(lambda: app.said)
+    app.sleeper.activity(by_owner=True)
+    assert app.said[0]["reason"] == "battery"
+    await until(lambda: app.slept == [60_000], 2_000)
+
+
+async def a_low_battery_is_not_left_on():
+    from aa import sleeper
+
+    sleeper._LOW_IDLE_MS = 300
+    low, full, never = App(idle_timeout_ms=60_000), App(idle_timeout_ms=60_000), App()
+    low.battery, full.battery, never.battery = "low", "ok", "low"
+    await until(lambda: low.said and never.said, 1_500)
+    assert full.said == []
