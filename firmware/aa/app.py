@@ -82,7 +82,7 @@ class App:
         ))
 
     async def _run_wifi(self):
-        """Keep Wi-Fi up. A photo that woke the camera comes first: the radio's surge may be too much for its battery."""
+        """Keep Wi-Fi up. A photo that woke the camera comes first: the radio may drain its last charge."""
         if self._woken_by == "press":
             await self.shooter.first_photo(_PHOTO_MS)
         if self.battery_state() == "critical" and self._woken_by:
