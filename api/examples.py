@@ -20,6 +20,7 @@ PHOTO: dict[str, Any] = {
     "height": 1200,
     "url": f"/p/{PHOTO_ID}.jpg",
     "thumbnail_url": f"/api/v1/photos/{PHOTO_ID}/thumbnail",
+    "labels": [],
     "stages": {
         "pressed": _AT,
         "captured": _AT + 120,

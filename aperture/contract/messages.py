@@ -23,6 +23,8 @@ Millis = Count
 Duration = Annotated[int, Field(ge=0, le=MAX_DURATION_MS)]
 CommandId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,32}$")]
 ShortText = Annotated[str, StringConstraints(max_length=300)]
+Word = Annotated[str, StringConstraints(max_length=32)]
+SettingValue = ShortText | Annotated[int, Field(ge=-(2**53), le=2**53)] | bool | None
 
 
 class MessageRejectedError(ContractError):
@@ -74,7 +76,11 @@ class Presence(StrEnum):
 
 
 class Status(Message):
-    """Telemetry. Null where a board can't know: never a guess."""
+    """Telemetry. Null where a board can't know: never a guess.
+
+    `wake_reason` is what ended a deep sleep, `press` or `timer`; `settings` is what `configure` can change, as it is
+    now in force; `battery_mah` is what the battery holds, and `shot_uah` what one photo takes of it, by estimate.
+    """
 
     battery_mv: Annotated[int, Field(ge=0, le=100_000)] | None = None
     battery_pct: Annotated[int, Field(ge=0, le=100)] | None = None
@@ -89,6 +95,10 @@ class Status(Message):
     sensor: ShortText | None = None
     display: Annotated[list[ShortText], Field(max_length=16)] | None = None
     reset_cause: ShortText | None = None
+    wake_reason: ShortText | None = None
+    settings: Annotated[dict[Word, SettingValue], Field(max_length=64)] | None = None
+    battery_mah: Annotated[int, Field(gt=0, le=1_000_000)] | None = None
+    shot_uah: Annotated[int, Field(gt=0, le=10_000_000)] | None = None
 
 
 class Manifest(Message):
@@ -96,7 +106,8 @@ class Manifest(Message):
 
     At most one of `taken_at_ms` (a camera with a clock) and `age_ms` (one that only knows how long ago) is there;
     after a power loss neither is. `stage_ms` maps device stages to durations, for example
-    `{"captured": 120, "queued": 15}`: from the press to the frame in RAM, and on to the frame on the card.
+    `{"captured": 120, "queued": 15}`: from the press to the frame in RAM, and on to the frame on the card. `labels`
+    are what the camera could not mend: `black`, or `same` as the frame before.
     """
 
     photo: PhotoId
@@ -110,6 +121,7 @@ class Manifest(Message):
     height: Annotated[int, Field(gt=0, le=65535)] | None = None
     command: CommandId | None = None
     stage_ms: dict[ShortText, Duration] | None = None
+    labels: Annotated[list[Word], Field(max_length=8)] | None = None
 
 
 class SleepPhase(StrEnum):
@@ -228,7 +240,7 @@ class Stages(Message):
 
 
 class PhotoRecord(Message):
-    """A photo's public record: the body of `photo`, and a photo in the HTTP API."""
+    """A photo's public record: the body of `photo`, and a photo in the HTTP API. `labels` are as in `Manifest`."""
 
     id: PhotoId
     camera: str
@@ -243,5 +255,6 @@ class PhotoRecord(Message):
     height: int | None = None
     url: str | None = None
     thumbnail_url: str | None = None
+    labels: list[str] = []
     stages: Stages = Stages()
     deliveries: list[Delivery] = []

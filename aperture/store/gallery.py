@@ -1,6 +1,7 @@
 """Reading photos: one, or a page of the newest, as the public record that HTTP and MQTT show."""
 
 import base64
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -112,9 +113,15 @@ def _record(row: Row[Any], deliveries: list[Delivery], links: Links) -> PhotoRec
         height=row.height,
         url=links.photo(row.id) if has_bytes else None,
         thumbnail_url=links.thumbnail(row.id) if has_bytes else None,
+        labels=_labels(row.manifest),
         stages=Stages(**{stage: getattr(row, f"{stage}_ms") for stage in _STAGES}),
         deliveries=deliveries,
     )
+
+
+def _labels(manifest: str | None) -> list[str]:
+    """Return what the camera itself said is wrong with a photo; hardly any has a label, so hardly any is parsed."""
+    return json.loads(manifest).get("labels") or [] if manifest and '"labels"' in manifest else []
 
 
 def _key(row: Row[Any]) -> str:

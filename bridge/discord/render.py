@@ -20,6 +20,7 @@ _PALETTE = (0x5865F2, 0x57F287, 0xFEE75C, 0xEB459E, 0xED4245, 0x3BA3D0, 0xF0883E
 _LAST_INSTANT_MS = 253_402_300_799_000
 _MARKDOWN = re.compile(r"([\\*_~`|<>\[\]()#:@-])")
 _STAGES = ("captured", "announced", "upload_started", "received", "stored")
+_NOTES = {"black": "looks black, after several tries", "same": "identical to the photo before, after several tries"}
 _AGAIN = "sent again, as the first reply was lost: it may be here twice"
 
 
@@ -82,6 +83,7 @@ def _fields(record: PhotoRecord) -> list[dict[str, Any]]:
         ("Size", _size(record)),
         ("Trigger", _plain(record.trigger or "", 60)),
         ("On its way", _stages(record.stages)),
+        ("Note", _notes(record.labels)),
     ]
     return [{"name": name, "value": value, "inline": True} for name, value in fields if value]
 
@@ -91,6 +93,11 @@ def _size(record: PhotoRecord) -> str:
     if record.bytes is not None:
         parts.append(f"{record.bytes / 1000:.0f} kB" if record.bytes >= 1000 else f"{record.bytes} B")  # noqa: PLR2004
     return " · ".join(parts)
+
+
+def _notes(labels: Sequence[str]) -> str:
+    """Return in words what the camera said is wrong with its photo."""
+    return " · ".join(_NOTES.get(label) or _plain(label, 32) for label in labels[:4])
 
 
 def _stages(stages: Stages) -> str:

@@ -38,8 +38,8 @@ class App:
         self.secrets = load_secrets(folder + "/secrets.json")
         profile = board.load_profile(self.secrets["board"])
         self.shutter = Shutter(profile["shutter"])
-        self._woken_by = board.woken_by()
-        if self._woken_by == "press":
+        self.woken_by = board.woken_by()
+        if self.woken_by == "press":
             self.shutter.press(self.shutter.kind)
         self.board = board.Board(profile)
         self.settings = Settings(folder + "/settings.json", profile["settings"])
@@ -56,7 +56,7 @@ class App:
         self.wifi = Wifi(self.secrets)
         self.mqtt = Mqtt(self.secrets, self._on_up, self._on_message)
         self.power = Power(self)
-        self.sleeper = Sleeper(self, self._woken_by == "timer")
+        self.sleeper = Sleeper(self, self.woken_by == "timer")
         self.shooter = Shooter(self)
         self.announcer = Announcer(self.queue, self.clock, self.mqtt, self.sleeper.allowed)
         self.uploader = Uploader(self.secrets, self.queue, self._on_delivered)

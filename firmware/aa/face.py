@@ -65,5 +65,7 @@ class Face:
             "firmware": VERSION,
             "sensor": app.sensor.name,
             "display": app.display.lines,
+            "wake_reason": app.woken_by,
+            "settings": app.settings.all(),
         })
         app.mqtt.publish("status", encode_status(facts), True)

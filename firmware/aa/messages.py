@@ -21,6 +21,10 @@ STATUS_FIELDS = (
     "sensor",
     "display",
     "reset_cause",
+    "wake_reason",
+    "settings",
+    "battery_mah",
+    "shot_uah",
 )
 ACK_STATES = ("announced", "stored", "resend")
 
@@ -37,7 +41,7 @@ def encode_manifest(facts, when):
     """Return the body of `shutter`. `when` is {"taken_at_ms": …}, {"age_ms": …} or {} (see `Clock.when`)."""
     fields = {
         key: facts.get(key)
-        for key in ("photo", "seq", "trigger", "bytes", "sha256", "width", "height", "command", "stage_ms")
+        for key in ("photo", "seq", "trigger", "bytes", "sha256", "width", "height", "command", "stage_ms", "labels")
     }
     fields.update(when)
     return _encode(fields)

@@ -92,6 +92,10 @@ class Settings:
     def __getitem__(self, key):
         return self._values[key]
 
+    def all(self):
+        """Return all of them, as they are now in force."""
+        return dict(self._values)
+
     def change(self, changes):
         """Take all of `changes`, or none; they hold across reboots. Returns what was there before.
 

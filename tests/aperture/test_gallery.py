@@ -49,6 +49,21 @@ def test_links_are_there_once_the_bytes_are(database, manifest, received):
     assert PhotoRecord.decode(record.encode()) == record
 
 
+def test_what_the_camera_says_is_wrong_with_a_photo_is_in_its_record(database, manifest, received):
+    """Whether the manifest came before the bytes or after them; a photo that nobody found fault with has no label."""
+    for told, order in ((manifest(labels=["black"]), 1), (manifest(labels=["black", "same"]), -1), (manifest(), 1)):
+        steps = [
+            lambda one, told=told: photos.announce(one, camera="cam", manifest=told, now_ms=1000),
+            lambda one, told=told: photos.receive(
+                one, received(photo=told.photo, bytes=told.bytes, sha256=told.sha256)
+            ),
+        ][::order]
+        for step in steps:
+            database.write(step)
+        record = database.read(lambda one, told=told: gallery.record(one, told.photo, links=Links()))
+        assert (record.state, record.labels) == ("stored", told.labels or [])
+
+
 def test_a_deleted_photo_is_nowhere(database, received):
     got = received()
     database.write(lambda one: photos.receive(one, got))

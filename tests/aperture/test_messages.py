@@ -45,6 +45,7 @@ def test_what_is_not_known_is_left_out():
         ("trigger", "x" * 301), ("command", "no such/id"), ("stage_ms", {"captured": -1}), ("stage_ms", [1]),
         ("photo", None), ("bytes", None), ("sha256", None), ("age_ms", MAX_DURATION_MS + 1),
         ("stage_ms", {"captured": MAX_DURATION_MS + 1}), ("stage_ms", {"captured": 2**53}),
+        ("labels", "black"), ("labels", ["x" * 33]), ("labels", ["x"] * 9),
     ],
 )  # fmt: skip
 def test_a_manifest_that_can_t_be_is_refused_with_the_field_s_name(field, value):
@@ -70,6 +71,14 @@ def test_no_number_is_larger_than_every_reader_can_hold(model, facts, field):
     assert getattr(model.decode(json.dumps({**facts, field: 2**53})), field) == 2**53
     with pytest.raises(MessageRejectedError, match=field):
         model.decode(json.dumps({**facts, field: 2**53 + 1}))
+
+
+def test_settings_in_a_status_are_words_whole_numbers_and_switches():
+    settings = {"frame_size": "UXGA", "quality": 85, "hmirror": True, "brightness": -2, "white_balance": None}
+    assert Status.decode(json.dumps({"settings": settings})).settings == settings
+    for bad in ({"quality": 8.5}, {"x" * 33: 1}, {f"k{n}": n for n in range(65)}, {"deep": {"er": 1}}, [1]):
+        with pytest.raises(MessageRejectedError, match="settings"):
+            Status.decode(json.dumps({"settings": bad}))
 
 
 def test_nobody_sleeps_for_longer_than_a_year():

@@ -41,6 +41,15 @@ def test_a_photo_that_may_be_there_twice_says_so(record):
     assert embed["footer"]["text"].startswith(f"{record.id} · sent again")
 
 
+def test_a_label_is_told_in_words_and_an_unknown_one_as_it_is(record):
+    """The picture looks wrong, and not because of the way: whoever sees it is told."""
+    [embed] = render_photos([record.model_copy(update={"labels": ["black", "same", "up*side"]})])["embeds"]
+    [note] = [field["value"] for field in embed["fields"] if field["name"] == "Note"]
+    assert "looks black" in note
+    assert "identical to the photo before" in note
+    assert note.endswith(r"up\*side")
+
+
 def test_a_camera_cannot_write_markdown(record):
     trigger = "[win](https://evil.example) @everyone **x**"
     [embed] = render_photos([record.model_copy(update={"trigger": trigger})])["embeds"]

@@ -38,6 +38,8 @@ def manifests_are_the_golden_ones(folder):
     shot = _facts(seq=8, trigger="command", command=_COMMAND, stage_ms={"captured": 95, "queued": 20})
     shot.update({"timeline": clock.timeline, "raw_ms": clock.raw_ms() - 4500})
     assert json.loads(messages.encode_manifest(shot, clock.when(shot))) == _golden(folder, "shutter-age")
+    shot = _facts(seq=10, trigger="button", labels=["black", "same"], taken_at_ms=1_795_000_000_123)
+    assert json.loads(messages.encode_manifest(shot, clock.when(shot))) == _golden(folder, "shutter-labels")
     shot = _facts(seq=9, trigger="touch", timeline="another", raw_ms=5)
     assert json.loads(messages.encode_manifest(shot, clock.when(shot))) == _golden(folder, "shutter-neither")
 
