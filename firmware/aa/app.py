@@ -83,9 +83,9 @@ class App:
 
     async def _run_wifi(self):
         """Keep Wi-Fi up. A photo that woke the camera comes first: the radio may drain its last charge."""
-        if self._woken_by == "press":
+        if self.woken_by == "press":
             await self.shooter.first_photo(_PHOTO_MS)
-        if self.battery_state() == "critical" and self._woken_by:
+        if self.battery_state() == "critical" and self.woken_by:
             return  # its good-bye was said before it slept; the radio might take the rest of the battery
         await self.wifi.run()
 
