@@ -134,6 +134,12 @@ class App:
         """Whether there is something to finish before sleep: a command, a press, or photos that can get out."""
         return self.commands.busy or self.shutter.busy or (len(self.queue) > 0 and self.wifi.state == "up")
 
+    def come_back(self, woken_by):
+        """Go on after light sleep."""
+        self.woken_by = woken_by
+        self.uploader.drop()
+        self.mqtt.come_back()
+
     async def leave(self, presence, grace_ms=0):
         """Say good-bye to the broker."""
         self.mqtt.publish("presence", presence.encode(), True)

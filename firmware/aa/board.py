@@ -38,10 +38,11 @@ def reset_cause():
 
 def woken_by():
     """Return "press", "timer" or None: what ended a deep sleep."""
-    if reset_cause() != "deepsleep":
-        return None
-    reason = machine.wake_reason()
-    return "timer" if reason == getattr(machine, "TIMER_WAKE", None) else "press"
+    return _wake_reason() if reset_cause() == "deepsleep" else None
+
+
+def _wake_reason():
+    return "timer" if machine.wake_reason() == getattr(machine, "TIMER_WAKE", None) else "press"
 
 
 class Board:
@@ -116,3 +117,11 @@ class Board:
         if wake_ms:
             machine.deepsleep(wake_ms)
         machine.deepsleep()
+
+    def light_sleep(self, wake_ms):
+        """Stop the chip until the armed shutter is pressed, or `wake_ms` have passed. Returns "press" or "timer"."""
+        if wake_ms:
+            machine.lightsleep(wake_ms)
+        else:
+            machine.lightsleep()
+        return _wake_reason()

@@ -64,3 +64,8 @@ class Display:
         """Go dark."""
         if self._oled is not None:
             self._oled.poweroff()
+
+    def on(self):
+        """Show again what it showed before `off`."""
+        if self._oled is not None:
+            self._oled.poweron()

@@ -45,7 +45,8 @@ class Mqtt:
         self._to_send = asyncio.Event()
         self._broken = asyncio.Event()
         self._why = self._up_ticks = None
-        self._stopping = False
+        self._wanted = asyncio.Event()
+        self._wanted.set()
         self.state = DOWN
         self.changed = lambda: None
 
@@ -70,13 +71,14 @@ class Mqtt:
         """Stay connected for ever. `wifi.wait_up()` is awaited before each try."""
         backoff = Backoff()
         said = None
-        while not self._stopping:
+        while True:
+            await self._wanted.wait()
             await wifi.wait_up()
             self._up_ticks = None
             try:
                 await self._session()
             except (OSError, EOFError, LinkLost, wire.BadPacket, asyncio.TimeoutError) as cause:
-                if said != log.words(cause) and not self._stopping:
+                if said != log.words(cause) and self._wanted.is_set():
                     said = log.words(cause)
                     log.warning("mqtt down", why=said)
             self._become(DOWN)
@@ -225,8 +227,8 @@ class Mqtt:
             await asyncio.sleep_ms(20)
 
     async def leave(self, timeout_ms=2_000):
-        """Say good-bye so that the last will is not sent, and wait until all of it is out."""
-        self._stopping = True
+        """Say good-bye so that the last will is not sent, and wait until all of it is out; `come_back` ends it."""
+        self._wanted.clear()
         if self.state != UP:
             return
         try:
@@ -238,3 +240,7 @@ class Mqtt:
                 timeout_ms -= 20
         except LinkLost as cause:
             log.warning("left without good-bye", why=log.words(cause))
+
+    def come_back(self):
+        """Connect again after `leave`."""
+        self._wanted.set()

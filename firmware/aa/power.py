@@ -1,4 +1,4 @@
-"""How a run of the firmware ends: in deep sleep or by a reset, and never with a press that nobody took."""
+"""How a run of the firmware ends or rests: in deep sleep, in light sleep, by a reset; never with a press not taken."""
 
 import asyncio
 import time
@@ -20,11 +20,28 @@ class Power:
 
     def deep_sleep(self, wake_ms):
         """Switch everything off until the next press or `wake_ms`. Returns only when a press came just in time."""
+        app = self._app
+        if self._go_dark((app.wifi.stop, app.display.off, app.sensor.close)):
+            app.board.deep_sleep(wake_ms)
+
+    def light_sleep(self, wake_ms):
+        """Stop chip and radio until the next press or `wake_ms`; the sensor stays ready. Returns by which it woke."""
+        app = self._app
+        woken_by = "press"
+        if self._go_dark((app.wifi.stop, app.display.off)):
+            woken_by = app.board.light_sleep(wake_ms)
+        if woken_by == "press" and not app.shutter.busy:
+            app.shutter.press(app.shutter.kind)  # its edge came while nobody could see it
+        app.display.on()
+        return woken_by
+
+    def _go_dark(self, switches):
+        """Switch things off. Returns False when a press came meanwhile: it is not to sleep."""
         shutter = self._app.shutter
         if shutter.busy:
-            return
+            return False
         shutter.arm()  # first: from here on a press is either seen, or wakes the chip
-        for switch_off in (self._app.wifi.stop, self._app.display.off, self._app.sensor.close):
+        for switch_off in switches:
             try:
                 switch_off()
             except Exception as cause:
@@ -33,8 +50,7 @@ class Power:
         for _ in range(_CONSOLE_MS // 10):
             time.sleep_ms(10)
             shutter.look()
-        if not shutter.busy:
-            self._app.board.deep_sleep(wake_ms)
+        return not shutter.busy
 
     async def reboot(self, grace_ms=0):
         """Say good-bye, and reset the chip. Does not return."""

@@ -83,11 +83,21 @@ class Sleeper:
         log.info("sleep", reason=reason, wake_ms=wake_ms)
         try:
             await self._app.leave("asleep")
+            if reason == "idle" and self._app.settings["light_sleep"]:
+                self._wake(self._app.power.light_sleep(wake_ms))
+                return
             self._app.power.deep_sleep(wake_ms)
             log.info("sleep put off: a press came just in time")
         except Exception as cause:
             log.error("sleep failed", cause)
         await self._app.power.start_anew()  # it said good-bye: only so is it itself again
+
+    def _wake(self, woken_by):
+        """Go on after light sleep, in the same run: the links come back by themselves."""
+        log.info("awake", by=woken_by)
+        self._active_ticks = time.ticks_ms()
+        self._brief = woken_by == "timer"
+        self._app.come_back(woken_by)
 
     async def _drain(self):
         """Let what waits get out, as long as there is a network and some hope."""

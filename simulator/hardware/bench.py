@@ -10,9 +10,11 @@ last words of each kind, and hands them over before anything else.
 import asyncio
 import json
 import os
+import select
 import socket
 import struct
 import sys
+import time
 
 DEEP_SLEEP = 75
 RESET = 76
@@ -23,6 +25,7 @@ _TIMEOUT_S = 10
 _path = os.getenv("APERTURE_BENCH")
 _events = _listener = None
 _handlers = {}
+_missed = []
 _world = {}
 
 
@@ -77,10 +80,35 @@ def on(event, handler):
         raise RuntimeError(event + ": its handler waits")
 
 
+def doze(timeout_ms):
+    """Stop everything until a press, which is all that is left of it, or the end of `timeout_ms`; -1 is never.
+
+    Returns whether there was a press. What else happens meanwhile is noticed afterwards.
+    """
+    poll = select.poll()
+    poll.register(_events, select.POLLIN)
+    until = time.ticks_add(time.ticks_ms(), timeout_ms)
+    while True:
+        left_ms = time.ticks_diff(until, time.ticks_ms())
+        if timeout_ms >= 0 and left_ms <= 0:
+            return False
+        if poll.poll(left_ms if timeout_ms >= 0 else -1):
+            line = _events.readline()
+            if line.startswith(b"press"):
+                return True
+            _missed.append(line)
+            if not line:
+                return False
+
+
+async def _next_line(stream):
+    return _missed.pop(0) if _missed else await stream.readline()
+
+
 async def _listen():
     stream = asyncio.StreamReader(_events)
     while True:
-        words = (await stream.readline()).decode().split()
+        words = (await _next_line(stream)).decode().split()
         if not words:
             sys.exit(0)
         event = words.pop(0)

@@ -16,6 +16,7 @@ PIN_WAKE, EXT0_WAKE, EXT1_WAKE, TIMER_WAKE, TOUCHPAD_WAKE, ULP_WAKE = 1, 2, 3, 4
 _CAUSES = {"power_on": PWRON_RESET, "hard": HARD_RESET, "deepsleep": DEEPSLEEP_RESET, "soft": SOFT_RESET}
 _OLED_BYTES = 1024
 _Y2K_MS = 946_684_800_000
+_woken = None
 
 
 def reset_cause():
@@ -24,8 +25,16 @@ def reset_cause():
 
 
 def wake_reason():
-    """What ended a deep sleep, as the program says."""
+    """What ended the last sleep: a light one, or a deep one, of which the program says."""
+    if _woken is not None:
+        return _woken
     return TIMER_WAKE if os.getenv("APERTURE_WAKE_REASON") == "timer" else EXT0_WAKE
+
+
+def lightsleep(time_ms=-1):
+    """Stop until someone presses or the time is over; RAM stays, and edges of pins are missed, as on a chip."""
+    global _woken
+    _woken = EXT0_WAKE if bench.doze(time_ms) else TIMER_WAKE
 
 
 def deepsleep(time_ms=0):
