@@ -24,6 +24,7 @@ _RANGES = {
     "wake_every_ms": (0, 7 * 86_400_000),
     "status_every_ms": (1_000, 86_400_000),
 }
+_SWITCHES = ("light_sleep",)  # between shots, instead of deep sleep: for a board on USB
 
 
 class BadSettings(Exception):
@@ -62,6 +63,10 @@ def check(key, value):
         if value in FRAME_SIZES:
             return value
         raise BadSettings("frame_size: one of " + " ".join(FRAME_SIZES))
+    if key in _SWITCHES:
+        if isinstance(value, bool):
+            return value
+        raise BadSettings(key + ": true or false")
     if key not in _RANGES:
         raise BadSettings("no setting " + str(key))
     least, most = _RANGES[key]
@@ -79,6 +84,7 @@ class Settings:
             "frame_size": "SVGA",
             "quality": 85,
             "idle_timeout_ms": 0,
+            "light_sleep": False,
             "wake_every_ms": 3_600_000,
             "status_every_ms": 60_000,
         }

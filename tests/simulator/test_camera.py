@@ -239,6 +239,20 @@ async def test_a_timer_wakes_it_and_what_waited_is_done_before_it_sleeps_again(c
     assert {"command": "c2", "ok": True} in ears.objects("reply")
 
 
+async def test_light_sleep_ends_with_a_photo_and_without_a_boot(camera, ears, soon):
+    """The same good-bye as before deep sleep; after a press the same run goes on."""
+    await ears.command("c1", "configure", light_sleep=True, idle_timeout_ms=3_000)
+    await ears.hears("reply")
+    await ears.say("ack", sleep_ok=True, nonce=(await ears.hears("sleep"))[0]["nonce"])
+    await ears.hears_presence(b"asleep")
+    await camera.press()
+    [manifest] = await ears.hears("shutter")
+    assert manifest["trigger"] == "button"
+    await ears.hears_presence(b"online", 2)
+    assert b"offline" not in ears.bodies("presence")
+    assert ears.objects("status")[-1]["reset_cause"] == "power_on", "it is the same run"
+
+
 async def test_an_empty_battery_is_told_and_ends_the_day(camera, ears, soon):
     """Presence and reason say why it is gone; it does not wait to be asked."""
     await camera.say("battery 3000")

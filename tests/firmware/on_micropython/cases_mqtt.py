@@ -219,6 +219,8 @@ async def leaving_says_disconnect_after_everything_else_has_arrived():
     assert everything.find(b"asleep") < everything.rfind(b"\xc0\x00") < everything.rfind(b"\xe0\x00")
     await asyncio.sleep_ms(700)
     assert len(broker.streams) == 1, "it does not come back"
+    link.come_back()
+    await until(lambda: len(broker.streams) == 2)
 
 
 def a_subscription_that_is_refused_is_seen():

@@ -41,6 +41,13 @@ class Camera:
     def off(self):
         self._do("display")
 
+    def on(self):
+        self._do("on")
+
+    def light_sleep(self, wake_ms):
+        self._do("doze {}".format(wake_ms))
+        return "press" if wake_ms == 1 else "timer"
+
     def close(self):
         self._do("sensor")
 
@@ -83,6 +90,17 @@ def _press(shutter):
     else:
         shutter._pin.value(0)
         shutter._edge(shutter._pin)
+
+
+async def a_press_that_ends_light_sleep_is_taken_and_the_sensor_stays_ready():
+    camera = Camera("button")
+    assert camera.power.light_sleep(7) == "timer" and not camera.shutter.busy
+    assert camera.done == ["wifi", "display", "doze 7", "on"]
+    assert camera.power.light_sleep(1) == "press" and camera.shutter.busy
+    assert (await camera.shutter.wait()).trigger == "button"
+    camera.done = []
+    assert camera.power.light_sleep(7) == "press", "a picture is being taken"
+    assert camera.done == ["on"]
 
 
 def it_is_armed_before_anything_is_off():

@@ -14,7 +14,7 @@ class App:
     def __init__(self, woken_by_timer=False, online=True, **settings):
         self.online, self.queue, self.busy_for = online, [], 0
         self.said, self.slept, self.presences = [], [], []
-        self.settings = {"idle_timeout_ms": 0, "wake_every_ms": 60_000}
+        self.settings = {"idle_timeout_ms": 0, "wake_every_ms": 60_000, "light_sleep": False}
         self.settings.update(settings)
         self.mqtt = self.shutter = self.power = self
         self.resets, self.late = [], False
@@ -182,3 +182,22 @@ async def a_low_battery_is_not_left_on():
     low.battery, full.battery, never.battery = "low", "ok", "low"
     await until(lambda: low.said and never.said, 1_500)
     assert full.said == []
+
+
+async def light_sleep_is_the_same_good_bye_and_goes_on_after_it():
+    app = App(idle_timeout_ms=400, light_sleep=True)
+    naps, back = [], []
+
+    def light_sleep(wake_ms):
+        naps.append(wake_ms)
+        return "press" if len(naps) == 1 else "timer"
+
+    app.light_sleep, app.come_back = light_sleep, back.append
+    for nap in (1, 2):
+        await until(lambda nap=nap: len(app.said) == 2 * nap - 1, 2_000)
+        assert app.said[-1]["phase"] == "intent" and app.said[-1]["reason"] == "idle"
+        app.sleeper.allowed(app.said[-1]["nonce"])
+        await until(lambda nap=nap: len(naps) == nap, 1_000)
+    assert app.presences == ["asleep"] * 2 and naps == [60_000] * 2 and back == ["press", "timer"]
+    app.sleeper.ask("command", 7)
+    await until(lambda: app.slept == [7], 8_000)
