@@ -81,7 +81,7 @@ def main():
     try:
         if on_trial:
             machine.WDT(timeout=_TRIAL_MS)  # for what hangs before it has set a watchdog of its own
-            asyncio.create_task(limit())
+            _ = asyncio.create_task(limit())
         from aa.app import App
 
         asyncio.run(App().run())

@@ -16,13 +16,13 @@ import structlog
 
 from simulator.available import micropython
 from simulator.bench import Bench
+from simulator.firmware import SLOTS, device_files, digest_of
 from simulator.libraries import default_cache, ensure_libraries
 from simulator.scene import DrawnScene, FolderScene
 
 log = structlog.get_logger(__name__)
 
 _HERE: Final = Path(__file__).parent
-FIRMWARE: Final = _HERE.parent / "firmware"
 HARDWARE: Final = _HERE / "hardware"
 
 _DEEP_SLEEP, _RESET = 75, 76  # exit codes, see hardware/bench.py
@@ -110,14 +110,23 @@ class VirtualCamera:
         await self.stop()
 
     def _flash(self) -> None:
-        """Lay the firmware's files on its flash, and keep what it wrote there itself."""
+        """Lay the firmware's files on its flash when they are others than last time, and keep what it wrote itself.
+
+        So a virtual camera that was updated over the network stays so, until there is newer firmware to flash.
+        """
         flash = self.folder / "flash"
         for part in (flash, self.folder / "card", self.folder / "state", self.taken):
             part.mkdir(parents=True, exist_ok=True)
-        for source in FIRMWARE.rglob("*.py"):
-            target = flash / source.relative_to(FIRMWARE)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
+        files = device_files()
+        mark, digest = self.folder / "state" / "flashed", digest_of(files)
+        if not (flash / "main.py").exists() or not mark.exists() or mark.read_text() != digest:
+            for slot in SLOTS:
+                shutil.rmtree(flash / slot, ignore_errors=True)
+            for place, source in files.items():
+                target = flash / place.lstrip("/")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, target)
+            mark.write_text(digest)
         secrets = flash / "secrets.json"
         secrets.touch(mode=0o600)
         secrets.write_text(json.dumps(self._secrets))

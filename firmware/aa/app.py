@@ -9,7 +9,7 @@ import asyncio
 
 import machine
 
-from aa import VERSION, board, log
+from aa import VERSION, board, log, slots
 from aa.announcer import Announcer
 from aa.capture import Sensor
 from aa.clock import Clock
@@ -121,6 +121,7 @@ class App:
 
     async def _on_up(self):
         """After each connect: a broker that lost its retained messages has them again."""
+        slots.confirm()
         self.mqtt.publish("presence", b"online", True)
         self.face.tell()
         self.commands.say_owed()

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from simulator.available import micropython, why_not
-from simulator.camera import FIRMWARE, HARDWARE
+from simulator.camera import HARDWARE
 from simulator.errors import LibraryError
+from simulator.firmware import FIRMWARE
 from simulator.libraries import ensure_libraries
 
 REPOSITORY = Path(__file__).parents[2]

