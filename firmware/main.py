@@ -81,7 +81,7 @@ def main():
     try:
         if on_trial:
             machine.WDT(timeout=_TRIAL_MS)  # for what hangs before it has set a watchdog of its own
-            _ = asyncio.create_task(limit())
+            asyncio.create_task(limit())  # noqa: RUF006 - MicroPython's loop holds its tasks itself
         from aa.app import App
 
         asyncio.run(App().run())
