@@ -18,7 +18,7 @@ from aperture.store.accounts import Role
 from cli import logs, runfile
 from cli.main import version
 from cli.system import EVERYTHING, System, broker_address, fresh_token, running
-from cli.up import listening, stop_signal, write_run_file
+from cli.up import listening, program, stop_signal, write_run_file
 
 log = structlog.get_logger(__name__)
 
@@ -83,6 +83,8 @@ async def _discord(settings: Settings) -> AsyncGenerator[tuple[Settings, str | N
 async def _camera(system: System) -> AsyncGenerator[None]:
     """Run the virtual camera; without MicroPython on this machine say so and go on."""
     from simulator.camera import VirtualCamera  # noqa: PLC0415
+    from simulator.console import Console  # noqa: PLC0415
+    from simulator.control import serve  # noqa: PLC0415
     from simulator.errors import SimulatorError  # noqa: PLC0415
 
     async with AsyncExitStack() as stack:
@@ -92,7 +94,7 @@ async def _camera(system: System) -> AsyncGenerator[None]:
         where = broker_address(system)
         folder = system.settings.data_dir / "simulated" / CAMERA
         try:
-            await stack.enter_async_context(
+            camera = await stack.enter_async_context(
                 VirtualCamera(
                     name=CAMERA,
                     token=secret,
@@ -104,6 +106,7 @@ async def _camera(system: System) -> AsyncGenerator[None]:
                     oled_png=folder / "oled.png",
                 )
             )
+            await stack.enter_async_context(serve(Console(camera), folder))
         except SimulatorError as error:
             log.warning("the demo goes on without a virtual camera", reason=str(error))
         yield
@@ -127,4 +130,5 @@ def _welcome(system: System, token: str, discord: str | None) -> None:
     print(
         f"  curl -X POST -H 'Authorization: Bearer {token}' '{system.api_url}/api/v1/cameras/{CAMERA}/shutter?wait=10'"
     )
+    print(f"\n  Drive the camera by hand, in another terminal (docs/simulate.md):  {program()} simulate {CAMERA}")
     print("\nReady. Ctrl-C ends it.", flush=True)

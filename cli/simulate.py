@@ -1,52 +1,96 @@
-"""`aperture simulate NAME`: a virtual camera, the real firmware on this machine."""
+"""`aperture simulate NAME`: a virtual camera, the real firmware on this machine, driven by hand."""
 
 import argparse
 import asyncio
+import logging
 import os
-import sys
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
 from aperture.clock import now_ms
+from aperture.contract.ids import check_name
 from aperture.settings import Settings
 from aperture.store import accounts
 from aperture.store.accounts import Role
 from aperture.store.errors import NotFoundError
 from cli import logs, runfile
+from cli.console import converse
+from cli.demo import DATA_DIR
 from cli.errors import CommandLineError
 from cli.place import Place
 from cli.up import stop_signal
 
+if TYPE_CHECKING:
+    from simulator.camera import VirtualCamera
+
 
 async def simulate(options: argparse.Namespace, settings: Settings) -> int:
-    """Run a virtual camera until Ctrl-C; Enter presses its shutter."""
-    from simulator.camera import VirtualCamera  # noqa: PLC0415 - MicroPython is an extra
+    """Drive a virtual camera: the one that runs here already, or one of our own until Ctrl-C."""
+    from simulator.control import attached  # noqa: PLC0415 - MicroPython is an extra
     from simulator.errors import SimulatorError  # noqa: PLC0415
 
-    logs.configure()
-    with Place(settings) as place:
-        mqtt, ftp = place.mqtt(), place.ftp()
-        token = options.token or os.environ.get("APERTURE_CAMERA_TOKEN") or _new_token(place, options.name)
-    host = options.host or runfile.local(settings.mqtt.host)
+    check_name(options.name)
+    logs.configure(level=logging.WARNING)  # what the camera says is shown by the console
     try:
-        async with VirtualCamera(
-            name=options.name,
-            token=token,
-            host=host,
-            mqtt_port=options.mqtt_port or mqtt["port"],
-            ftp_port=options.ftp_port or ftp["port"],
-            folder=settings.data_dir / "simulated" / options.name,
-            root=settings.mqtt.root,
-            frames=options.frames,
-            oled_png=options.oled,
-        ) as camera:
-            print(f"{options.name} runs. Enter presses its shutter, Ctrl-C ends it.", flush=True)
-            await _until_stopped(camera.press)
+        for data_dir in _places(settings):
+            async with attached(options.name, folder_of(data_dir, options.name)) as there:
+                if there is not None:
+                    print(
+                        f"{options.name} runs already, on {data_dir}: this is its console. `help`, `quit`.", flush=True
+                    )
+                    await _first(converse(there, until_end=True), there.gone.wait())
+                    if there.gone.is_set():
+                        print(f"What {options.name} ran in has ended.")
+                    return 0
+        await _own(options, settings)
     except SimulatorError as error:
         raise CommandLineError(str(error)) from error
     return 0
+
+
+def folder_of(data_dir: Path, name: str) -> Path:
+    """Return where a virtual camera keeps its files."""
+    return data_dir / "simulated" / name
+
+
+def _places(settings: Settings) -> list[Path]:
+    """Return the data folders on which the camera may run: a demo's too, unless a folder was given."""
+    return [settings.data_dir] if "data_dir" in settings.model_fields_set else [settings.data_dir, DATA_DIR]
+
+
+async def _own(options: argparse.Namespace, settings: Settings) -> None:
+    from simulator.console import Console  # noqa: PLC0415
+    from simulator.control import serve  # noqa: PLC0415
+
+    async with AsyncExitStack() as stack:
+        camera = await stack.enter_async_context(_camera(options, settings))
+        console = Console(camera)
+        await stack.enter_async_context(serve(console, camera.folder))
+        print(f"{options.name} runs. Enter presses its shutter, `help` lists what else can be done, Ctrl-C ends it.")
+        await _first(converse(console, until_end=False), stop_signal())
+
+
+def _camera(options: argparse.Namespace, settings: Settings) -> "VirtualCamera":
+    from simulator.camera import VirtualCamera  # noqa: PLC0415
+
+    with Place(settings) as place:
+        mqtt, ftp = place.mqtt(), place.ftp()
+        token = options.token or os.environ.get("APERTURE_CAMERA_TOKEN") or _new_token(place, options.name)
+    return VirtualCamera(
+        name=options.name,
+        token=token,
+        host=options.host or runfile.local(settings.mqtt.host),
+        mqtt_port=options.mqtt_port or mqtt["port"],
+        ftp_port=options.ftp_port or ftp["port"],
+        folder=folder_of(settings.data_dir, options.name),
+        root=settings.mqtt.root,
+        frames=options.frames,
+        oled_png=options.oled,
+    )
 
 
 def _new_token(place: Place, name: str) -> str:
@@ -63,23 +107,14 @@ def _new_token(place: Place, name: str) -> str:
     return token
 
 
-async def _until_stopped(press: Callable[[], Awaitable[object]]) -> None:
-    loop = asyncio.get_running_loop()
-    presses: asyncio.Queue[None] = asyncio.Queue()
-
-    def typed() -> None:
-        if sys.stdin.readline():
-            presses.put_nowait(None)
-        else:  # end of input: nobody can press any more
-            loop.remove_reader(sys.stdin)
-
-    with suppress(OSError, ValueError):  # a file, /dev/null, or nothing at all: nobody can press
-        loop.add_reader(sys.stdin, typed)
-    stopped = asyncio.create_task(stop_signal())
-    while not stopped.done():
-        pressed = asyncio.create_task(presses.get())
-        await asyncio.wait({stopped, pressed}, return_when=asyncio.FIRST_COMPLETED)
-        if pressed.done():
-            await press()
-        else:
-            pressed.cancel()
+async def _first(*works: Awaitable[object]) -> None:
+    """Wait for the first of these to end, and end the others; what it raises is raised."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -13,21 +13,18 @@ from pathlib import Path
 from typing import Self
 
 import structlog
-from PIL import Image, ImageOps
 
 from simulator.scene import Scene
+from simulator.screen import BYTES, save_oled
 
 log = structlog.get_logger(__name__)
 
-_OLED = (128, 64)
-_SCALE = 4
-_OLED_BYTES = 1024
 _WORDS_OF_FRAME = 3
 _MOMENTS = {"press", "frames"}
 
 
 class Bench:
-    """Serves one camera. Frames are kept in `taken`, the last `keep` of them."""
+    """Serves one camera. Frames are kept in `taken`, the last `keep` of them; `pixels` is its display's memory."""
 
     def __init__(
         self,
@@ -45,7 +42,7 @@ class Bench:
         self._events: asyncio.StreamWriter | None = None
         self._connected = asyncio.Event()
         self._world: dict[str, list[str]] = {}
-        self._pixels = b""
+        self.pixels = b""
         self._to_draw = asyncio.Event()
         self._drawer: asyncio.Task[None] | None = None
 
@@ -70,6 +67,11 @@ class Bench:
             writer.close()
         await self._server.wait_closed()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+    @property
+    def world(self) -> dict[str, str]:
+        """What lasts of all that was said, by its first word."""
+        return {event: " ".join(words) for event, words in self._world.items()}
 
     async def send(self, line: str) -> None:
         """Send an event to the camera: a press as soon as it listens; what lasts also holds after its next reset."""
@@ -113,7 +115,7 @@ class Bench:
         self._connected.set()
         try:
             while await reader.readline():
-                self._pixels = await reader.readexactly(_OLED_BYTES)
+                self.pixels = await reader.readexactly(BYTES)
                 self._to_draw.set()
         finally:
             if self._events is writer:
@@ -137,18 +139,4 @@ class Bench:
         while True:
             await self._to_draw.wait()
             self._to_draw.clear()
-            await asyncio.to_thread(save_oled, self._pixels, path)
-
-
-def save_oled(pixels: bytes, path: Path) -> None:
-    """Write an SSD1306's memory (1,024 bytes, each a column of eight pixels, lowest bit on top) as a PNG."""
-    width, height = _OLED
-    columns = Image.frombytes("1", (8, _OLED_BYTES), pixels, "raw", "1;R")
-    image = Image.new("1", _OLED)
-    for page in range(height // 8):
-        strip = columns.crop((0, page * width, 8, (page + 1) * width))
-        image.paste(strip.transpose(Image.Transpose.TRANSPOSE), (0, page * 8))
-    image = ImageOps.scale(image.convert("L"), _SCALE, Image.Resampling.NEAREST)
-    beside = path.with_name(path.name + ".tmp")
-    image.save(beside, "PNG")
-    beside.replace(path)
+            await asyncio.to_thread(save_oled, self.pixels, path)

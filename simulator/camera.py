@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from enum import Enum
 from pathlib import Path
@@ -77,6 +78,7 @@ class VirtualCamera:
         self._frames, self._oled_png = frames, oled_png
         self._cache = cache or default_cache()
         self._log = log.bind(camera=name)
+        self._ears: list[Callable[[str], None]] = []
         self._woken = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._supervisor: asyncio.Task[None] | None = None
@@ -138,16 +140,35 @@ class VirtualCamera:
         (self.folder / "state" / "rtc.json").unlink(missing_ok=True)
         self._supervisor = asyncio.create_task(self._supervise(), name=f"virtual camera {self.name}")
 
-    async def press(self) -> None:
+    async def press(self, *, held_ms: int = 80) -> None:
         """Press its shutter; asleep, that wakes it; without power, it does nothing."""
         if self.power is Power.ASLEEP:
             self._woken.set()
         elif self._supervisor is not None:
-            await self._bench.send("press 80")
+            await self._bench.send(f"press {held_ms}")
 
     async def say(self, line: str) -> None:
-        """Tell its hardware something: "wifi down", "wifi up", "battery 3400"."""
+        """Tell its hardware something: "wifi down", "wifi up", "battery 3400" (`console` lists them all)."""
         await self._bench.send(line)
+
+    @property
+    def surroundings(self) -> dict[str, str]:
+        """What was said to its hardware, and holds until something else is said."""
+        return self._bench.world
+
+    @property
+    def pixels(self) -> bytes:
+        """The memory of its display; empty before it has drawn."""
+        return self._bench.pixels
+
+    def listen(self, hear: Callable[[str], None]) -> Callable[[], None]:
+        """Have `hear` called with each line that it says, and with what becomes of it; return what ends that."""
+        self._ears.append(hear)
+        return lambda: self._ears.remove(hear)
+
+    def _tell(self, line: str) -> None:
+        for hear in list(self._ears):
+            hear(line)
 
     async def kill(self) -> None:
         """Cut its power, at once. `power_on` brings it back."""
@@ -168,6 +189,7 @@ class VirtualCamera:
             await self._supervisor
         self._supervisor = None
         self.power = Power.OFF
+        self._tell("[without power]")
 
     async def _supervise(self) -> None:
         """Run it, again and again, as the chip's resets would."""
@@ -182,20 +204,24 @@ class VirtualCamera:
             elif code != _RESET:
                 pause_s = 1.0 if loop.time() - started > _HEALTHY_S else min(pause_s * 2, _MOST_PAUSE_S)
                 self._log.warning("virtual camera ended", code=code, again_in_s=pause_s)
+                self._tell(f"[it ended with code {code}, and starts again]")
                 cause = "hard"
                 await asyncio.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311 - jitter
 
     async def _sleep(self) -> str:
         """Wait for what ends its deep sleep, and return it."""
         self.power = Power.ASLEEP
+        self._tell("[asleep]")
         sleep_ms = int((self.folder / "state" / "sleep.json").read_text())
         try:
             async with asyncio.timeout(sleep_ms / 1000 if sleep_ms else None):
                 await self._woken.wait()
         except TimeoutError:
+            self._tell("[woken by its timer]")
             return "timer"
         finally:
             self._woken.clear()
+        self._tell("[woken by the shutter]")
         return "press"
 
     async def _run(self, cause: str, reason: str) -> int:
@@ -244,6 +270,7 @@ class VirtualCamera:
         while line := await stdout.readline():
             text = line.decode(errors="replace").rstrip()
             level, _, rest = text.partition(" ")
+            self._tell(rest if level == "I" else text)
             speak = getattr(self._log, _LEVELS.get(level, "info"))
             speak("camera says", line=rest if level in _LEVELS else text)
 

@@ -15,3 +15,7 @@ class LibraryError(SimulatorError):
 
 class FramesError(SimulatorError):
     """The folder of frames holds none."""
+
+
+class GoneError(SimulatorError):
+    """The process that the camera ran in has ended."""

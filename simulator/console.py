@@ -1,0 +1,138 @@
+"""What can be done by hand to a virtual camera: its shutter, its surroundings and its power, in words.
+
+`control` carries this to another process; `cli.console` puts it on a terminal.
+"""
+
+import asyncio
+import difflib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from simulator.camera import Power, VirtualCamera
+from simulator.screen import draw_text
+
+_CUT_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One thing that can be said: how it is typed, and what it does. `form` is what may follow it."""
+
+    usage: str
+    what: str
+    form: str = ""
+
+    @property
+    def name(self) -> str:
+        """The word itself."""
+        return self.usage.split()[0]
+
+
+WORDS: Final = (
+    Word("press [HELD_MS]", "press the shutter, as Enter alone does; asleep, that wakes it", r"(\d{1,5})?"),
+    Word("wifi down|up", "take the network out of reach, or bring it back", "down|up|wrong-password|dhcp"),
+    Word("wifi wrong-password", "have the access point refuse it, until `wifi up`"),
+    Word("wifi dhcp", "give it another address"),
+    Word("dns hang|ok", "have names never answered, or answered again", "hang|ok"),
+    Word("battery MV", "set the battery's voltage: 4200 is full, 3300 nearly empty", r"\d{3,4}"),
+    Word("usb on|off", "plug a charger in, or pull it", "on|off"),
+    Word("card out|in", "pull the card, or put it back", "out|in"),
+    Word("sensor OV2640|OV3660|OV5640|none", "change the sensor; a reset finds it", "OV2640|OV3660|OV5640|none"),
+    Word("frames black|same|truncated|none N", "spoil the next N frames", r"(black|same|truncated|none) \d{1,3}"),
+    Word("power off|on", "cut its power, or give it power", "off|on|cut"),
+    Word("power cut", "cut its power for a second"),
+    Word("screen [wide]", "draw what its display shows", "(wide)?"),
+    Word("status", "tell how it is"),
+    Word("help", "list these words"),
+)
+_NAMES: Final = tuple(dict.fromkeys(word.name for word in WORDS))
+_FORMS: Final = {name: next(word.form for word in WORDS if word.name == name) for name in _NAMES}
+
+
+class Console:
+    """Does what is typed to one camera."""
+
+    def __init__(self, camera: VirtualCamera) -> None:
+        self._camera = camera
+
+    @property
+    def name(self) -> str:
+        """The camera's name."""
+        return self._camera.name
+
+    async def answer(self, line: str) -> list[str]:
+        """Do what a line says, and return what there is to tell; a line that is not understood does nothing."""
+        words = line.split() or ["press"]
+        complaint = check(words)
+        if complaint:
+            return [complaint]
+        told: list[str] = []
+        match words:
+            case ["help"]:
+                told = usage(WORDS)
+            case ["screen", *how]:
+                told = draw_text(self._camera.pixels, wide=bool(how))
+            case ["status"]:
+                told = self._status()
+            case ["press", *held]:
+                told = await self._press(*held)
+            case ["power", how]:
+                await self._power(how)
+            case _:
+                await self._camera.say(" ".join(words))
+        return told
+
+    def listen(self, hear: Callable[[str], None]) -> Callable[[], None]:
+        """Have `hear` called with each line that the camera says; return what ends that."""
+        return self._camera.listen(hear)
+
+    async def _press(self, held_ms: str = "80") -> list[str]:
+        if self._camera.power is Power.OFF:
+            return [f"{self.name} has no power: power on"]
+        await self._camera.press(held_ms=int(held_ms))
+        return []
+
+    async def _power(self, how: str) -> None:
+        if how != "on":
+            await self._camera.kill()
+        if how == "cut":
+            await asyncio.sleep(_CUT_S)
+        if how != "off":
+            await self._camera.power_on()
+
+    def _status(self) -> list[str]:
+        camera = self._camera
+        card = camera.folder / "card" / "queue"
+        waiting, sent = (len(list(card.glob(f"*.{kind}"))) for kind in ("json", "sent"))
+        lines = [
+            f"power    {camera.power.value}",
+            f"sensor   {len(list(camera.taken.glob('*.jpg')))} frames kept in {camera.taken}",
+            f"card     {waiting} to hand over, {sent} kept after that",
+        ]
+        return lines + [f"{event:8} {words}" for event, words in camera.surroundings.items()]
+
+
+def check(words: list[str], others: Iterable[str] = ()) -> str | None:
+    """Return what is wrong with what was typed, and what may be meant; None when it can be done."""
+    name, rest = words[0], " ".join(words[1:])
+    if name not in _NAMES:
+        return f"{name}: {nearest(name, [*_NAMES, *others])}"
+    if not re.fullmatch(_FORMS[name], rest):
+        forms = ", ".join(word.usage for word in WORDS if word.name == name)
+        return f"{' '.join(words)}: it is {forms}"
+    return None
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return which of the known words may be meant."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return "".join(f"do you mean {word}? " for word in close) + "`help` lists the words"
+
+
+def usage(words: Iterable[Word]) -> list[str]:
+    """Return a line for each."""
+    listed = list(words)
+    width = max(len(word.usage) for word in listed)
+    return [f"{word.usage:{width}}  {word.what}" for word in listed]
