@@ -1,48 +1,41 @@
 """The FTP client: one control connection kept open, and as few waits as can be between a press and its bytes.
 
-To a server that knows `SITE SHA256` (ours), everything goes out without waiting: it holds what arrives on the data
-connection until it has read `STOR`, and its 226 means verified and on disk. Any other server may drop such early
-bytes, and takes a connection that broke for a finished file: there we wait for the 150, and ask for SIZE at the end.
-RFC 959, RFC 2428 (EPSV), RFC 3659 (SIZE, REST).
+At a press, `prepare` opens the data connection, while the frame is taken and written to the card. To a server that
+knows `SITE SHA256` (ours), `store` then waits for nothing: what is said and the bytes leave together, for it holds
+what arrives on the data connection until it has read `STOR`, and its 226 means verified and on disk. Any other server
+may drop such early bytes, and takes a connection that broke for a finished file: there we wait for the 150, and ask
+for SIZE at the end. RFC 959, RFC 2389 (FEAT), RFC 2428 (EPSV), RFC 3659 (SIZE, REST), RFC 4217 (TLS).
 """
 
 import asyncio
+import time
 
-from aa.net import close_stream, open_stream
+from aa.ftpwire import REPLY_MS, Control, FtpError, FtpLost, passive_port, want
+from aa.net import close_stream, flush, open_stream, secure
 from aa.queue import MediumError
 
-_REPLY_MS = 15_000
+PREPARED_MS = 10_000  # a data connection that idles for longer may have been given up by the server
 _STORED_MS = 60_000  # the server syncs to its disk before it answers
 _AFTER_BREAK_MS = 3_000
-_SLOWEST_BYTES_MS = 4  # a transfer slower than 4 KB/s is given up, to be resumed
+_STALL_MS = 15_000
 _CHUNK_BYTES = 4096
-_LONGEST_LINE = 512
-
-
-class FtpError(Exception):
-    """The server said no: `code` is its reply code (RFC 959 §4.2); 4xx may pass, 5xx is its last word."""
-
-    def __init__(self, code, text):
-        super().__init__("{} {}".format(code, text))
-        self.code = code
-
-
-class FtpLost(Exception):
-    """The control connection is gone, or says what is not FTP: only a new one helps."""
 
 
 class Ftp:
-    """One session with the server at `host`:`port`, logged in as `user`."""
+    """One session with the server at `host`:`port`, logged in as `user`; over TLS with `tls`, a `Tls`."""
 
-    def __init__(self, host, port, user, password):
+    def __init__(self, host, port, user, password, tls=None):
         self._host, self._port = host, port
         self._user, self._password = user, password
-        self._stream = None
+        self._tls = tls
+        self._control = Control()
+        self._ours = False
+        self._data = self._data_ticks = None
 
     @property
     def is_open(self):
         """Whether there is a session."""
-        return self._stream is not None
+        return self._control.is_open
 
     async def open(self):
         """Connect and log in.
@@ -51,23 +44,39 @@ class Ftp:
             FtpError: the login is refused.
             FtpLost, OSError, asyncio.TimeoutError: nobody there.
         """
-        self._stream = await open_stream(self._host, self._port, _REPLY_MS)
+        control = self._control
         try:
-            self._want(await self._reply(), 220)
-            code, text = await self._ask("USER " + self._user)
-            if code == 331:
-                code, text = await self._ask("PASS " + self._password)
-            self._want((code, text), 230, 202)
-            self._want(await self._ask("TYPE I"), 200)
+            await control.open(self._host, self._port)
+            want(await control.reply(), 220)
+            if self._tls is not None:
+                want(await control.ask("AUTH TLS"), 234)
+                control.secure(self._tls, self._host)
+            reply = await control.ask("USER " + self._user)
+            if reply[0] == 331:
+                reply = await control.ask("PASS " + self._password)
+            want(reply, 230, 202)
+            await self._settle()
         except BaseException:
             await self.close()
             raise
 
+    async def _settle(self):
+        """Say how files are to come over, and find out whether this server is ours."""
+        control = self._control
+        if self._tls is not None:
+            await control.send("PBSZ 0", "PROT P", "TYPE I", "FEAT")
+            want(await control.reply(), 200)
+            want(await control.reply(), 200)
+        else:
+            await control.send("TYPE I", "FEAT")
+        want(await control.reply(), 200)
+        code, features = await control.reply()
+        self._ours = code == 211 and "SITE SHA256" in features
+
     async def close(self):
         """Drop the session."""
-        if self._stream is not None:
-            stream, self._stream = self._stream, None
-            await close_stream(stream)
+        await self.unprepare()
+        await self._control.close()
 
     async def noop(self):
         """Make sure that the session lives.
@@ -75,16 +84,40 @@ class Ftp:
         Raises:
             FtpLost, OSError, asyncio.TimeoutError: it does not.
         """
-        await self._ask("NOOP")
+        await self.unprepare()
+        await self._control.ask("NOOP")
 
     async def size(self, name):
         """Return how many bytes of a file the server has; 0 when it has none, or does not tell."""
-        code, text = await self._ask("SIZE " + name)
+        code, text = await self._control.ask("SIZE " + name)
         if code == 213 and text.strip().isdigit():
             return int(text.strip())
         if code == 421:
             raise FtpLost(text)
         return 0
+
+    async def prepare(self):
+        """Open the data connection for what comes next.
+
+        Raises:
+            FtpError: refused.
+            FtpLost, OSError, asyncio.TimeoutError: the session is of no more use.
+        """
+        await self.unprepare()
+        port = passive_port(want(await self._control.ask("EPSV"), 229))
+        self._data, _ = await open_stream(self._control.address, port, REPLY_MS)
+        self._data_ticks = time.ticks_ms()
+
+    @property
+    def is_prepared(self):
+        """Whether there is a data connection that can be relied upon."""
+        return self._data is not None and 0 <= time.ticks_diff(time.ticks_ms(), self._data_ticks) < PREPARED_MS
+
+    async def unprepare(self):
+        """Close the data connection that nobody used."""
+        if self._data is not None:
+            data, self._data = self._data, None
+            await close_stream(data)
 
     async def store(self, name, file, total, digest, offset=0):
         """Send `file` from `offset` on as `name`; when this returns, the server has all `total` bytes.
@@ -93,93 +126,73 @@ class Ftp:
             FtpError: refused; the session is still good, unless it was 421.
             FtpLost, OSError, asyncio.TimeoutError, MediumError: the session is of no more use.
         """
-        await self._send("SITE SHA256 " + digest, "ALLO {}".format(total), "EPSV")
-        code, _ = await self._reply()
-        ours = code // 100 == 2
-        code, text = await self._reply()
-        if code in (452, 552, 421):
-            await self._reply()  # EPSV's
-            raise FtpError(code, text)
-        port = _passive_port(self._want(await self._reply(), 229))
-        data = await open_stream(self._host, port, _REPLY_MS)
+        early = self.is_prepared
         try:
-            if offset and (await self._ask("REST {}".format(offset)))[0] != 350:
+            await self._store(name, file, total, digest, offset)
+        except FtpError as cause:
+            if not early or cause.code not in (425, 426):
+                raise
+            await self._store(name, file, total, digest, offset)  # the connection had idled, and was dropped
+
+    async def _store(self, name, file, total, digest, offset):
+        if not self.is_prepared:
+            await self.prepare()
+        try:
+            if offset and (await self._control.ask("REST {}".format(offset)))[0] != 350:
                 offset = 0  # it can't resume: STOR replaces what it has
             _seek(file, offset)
-            await self._transfer(data, name, file, total - offset, ours)
+            lines = ["ALLO {}".format(total), "STOR " + name]
+            if self._ours:
+                lines.insert(0, "SITE SHA256 " + digest)
+            await self._control.send(*lines)
+            if self._ours:
+                await self._send_ahead(file, len(lines) - 1)
+            else:
+                await self._begun(len(lines) - 1)
+                await self._ended(await self._bytes(file))
         finally:
-            await close_stream(data)
-        self._want(await self._last_reply(ours), 226, 250)
-        if not ours and await self.size(name) != total:
+            await self.unprepare()
+        if not self._ours and await self.size(name) != total:
             raise FtpError(426, "the server has only a part")
 
-    async def _transfer(self, data, name, file, size, ours):
-        await self._send("STOR " + name)
-        if not ours:
-            self._want(await self._reply(), 150, 125)
+    async def _send_ahead(self, file, said):
+        """Send the bytes, and only then hear what the server says to them."""
+        broke = await self._bytes(file)
+        await self._begun(said, _AFTER_BREAK_MS if broke else REPLY_MS)
+        await self._ended(broke)
+
+    async def _begun(self, said, timeout_ms=REPLY_MS):
+        """Read the replies to the `said` commands before STOR, and that to STOR itself."""
+        refusal = None
+        for _ in range(said):
+            code, text = await self._control.reply(timeout_ms)
+            if code in (452, 552, 421):
+                refusal = FtpError(code, text)
+        reply = await self._control.reply(timeout_ms)
+        if refusal is not None:
+            await self.unprepare()
+            if reply[0] < 200:
+                await self._control.reply()
+            raise refusal
+        want(reply, 150, 125)
+
+    async def _bytes(self, file):
+        """Send the file and its end. Returns None, or the error when the server took no more: it says why."""
+        if self._tls is not None:
+            self._data = secure(self._data, self._tls, self._host)
         try:
-            await asyncio.wait_for_ms(_copy(file, data), _REPLY_MS + size // _SLOWEST_BYTES_MS)
-        except OSError as cause:  # the server closed on us: it says why
-            code, text = await self._last_reply(ours, _AFTER_BREAK_MS)
-            if code < 400:
-                raise cause
-            raise FtpError(code, text)
+            await _copy(file, self._data)
+        except (OSError, asyncio.TimeoutError) as cause:
+            return cause
+        finally:
+            await self.unprepare()
+        return None
 
-    async def _last_reply(self, ours, timeout_ms=_STORED_MS):
-        code, text = await self._reply(timeout_ms)
-        while ours and code in (150, 125):
-            code, text = await self._reply(timeout_ms)
-        return code, text
-
-    def _want(self, reply, *codes):
-        if reply[0] not in codes:
-            raise FtpError(*reply)
-        return reply[1]
-
-    async def _send(self, *lines):
-        if self._stream is None:
-            raise FtpLost("not connected")
-        for line in lines:
-            if "\r" in line or "\n" in line:
-                raise ValueError("a line break in an FTP command")
-        self._stream.write(("\r\n".join(lines) + "\r\n").encode())
-        await asyncio.wait_for_ms(self._stream.drain(), _REPLY_MS)
-
-    async def _ask(self, line):
-        await self._send(line)
-        return await self._reply()
-
-    async def _reply(self, timeout_ms=_REPLY_MS):
-        """Return (code, text of the last line) of the next reply, which may have many lines (RFC 959 §4.2)."""
-        return await asyncio.wait_for_ms(self._lines(), timeout_ms)
-
-    async def _lines(self):
-        first = await self._line()
-        if len(first) < 3 or not first[:3].isdigit():
-            raise FtpLost("no FTP reply")
-        last = first
-        while last[:3] != first[:3] or last[3:4] == "-":
-            last = await self._line()
-        return int(first[:3]), last[4:]
-
-    async def _line(self):
-        line = b""
-        while not line.endswith(b"\n"):
-            part = await self._stream.readline()
-            if not part:
-                raise FtpLost("connection closed")
-            line += part
-            if len(line) > _LONGEST_LINE:
-                raise FtpLost("a line without end")
-        return "".join(chr(octet) for octet in line).rstrip()  # whatever bytes a server may send
-
-
-def _passive_port(text):
-    """Return the port in "… (|||port|)" (RFC 2428 §3)."""
-    fields = text[text.find("(") + 1 : text.rfind(")")].split("|")
-    if len(fields) != 5 or not fields[3].isdigit():
-        raise FtpLost("no port in " + text)
-    return int(fields[3])
+    async def _ended(self, broke):
+        reply = await self._control.reply(_AFTER_BREAK_MS if broke else _STORED_MS)
+        if broke and reply[0] < 400:
+            raise broke
+        want(reply, 226, 250)
 
 
 def _seek(file, offset):
@@ -200,4 +213,4 @@ async def _copy(file, stream):
         if not count:
             return
         stream.write(view[:count])
-        await stream.drain()
+        await flush(stream, _STALL_MS)

@@ -89,7 +89,7 @@ class Mqtt:
 
     async def _session(self):
         self._become(CONNECTING)
-        stream = await open_stream(self._host, self._port, self._answer_ms)
+        stream, _ = await open_stream(self._host, self._port, self._answer_ms)
         try:
             self._stream = stream
             await asyncio.wait_for_ms(self._handshake(), self._answer_ms)

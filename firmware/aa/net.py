@@ -5,6 +5,7 @@ import socket
 from errno import EINPROGRESS
 
 from aa.dns import resolve
+from aa.tls import TlsError
 
 _IPPROTO_TCP = 6
 _TCP_NODELAY = 1
@@ -15,13 +16,13 @@ def _writable(sock):
 
 
 async def open_stream(host, port, timeout_ms):
-    """Return an asyncio Stream to `host`:`port`.
+    """Return (an asyncio Stream to `host`:`port`, its address in numbers).
 
     `asyncio.open_connection` resolves names without a deadline and leaks its socket when it is cancelled; this does
-    neither. That the peer refused shows at the first read.
+    neither. That the peer refused shows at the first read. The name is asked for each time: a server may have moved.
 
     Raises:
-        OSError: no route, or refused at once.
+        OSError: no such name, no route, or refused at once.
         asyncio.TimeoutError: nobody answered within `timeout_ms`.
     """
     address = await resolve(host, timeout_ms)
@@ -38,7 +39,32 @@ async def open_stream(host, port, timeout_ms):
     except BaseException:
         sock.close()
         raise
-    return asyncio.StreamWriter(sock, {})
+    return asyncio.StreamWriter(sock, {}), address
+
+
+def secure(stream, tls, host):
+    """Return a Stream that speaks TLS over `stream`; what is written first does the handshake, step by step.
+
+    Raises:
+        TlsError: there is no authority to trust.
+    """
+    return asyncio.StreamWriter(tls.wrap(stream.s, host), {})
+
+
+async def flush(stream, timeout_ms):
+    """Wait until all that was written has been taken by the network.
+
+    Raises:
+        TlsError: the server is not who it should be.
+        OSError, asyncio.TimeoutError: the network does not take it.
+    """
+    if not stream.out_buf:
+        await asyncio.sleep_ms(0)  # others have their turn, and no timer is made
+        return
+    try:
+        await asyncio.wait_for_ms(stream.drain(), timeout_ms)
+    except ValueError as cause:  # MicroPython's way to say that a certificate does not hold
+        raise TlsError(str(cause).strip())
 
 
 async def close_stream(stream):

@@ -9,7 +9,8 @@ import time
 
 from aa import log
 from aa.backoff import Backoff
-from aa.ftp import Ftp, FtpError, FtpLost
+from aa.ftp import Ftp
+from aa.ftpwire import FtpError, FtpLost
 from aa.queue import MediumError
 
 DOWN, CONNECTING, IDLE, SENDING, REFUSED = "down", "connecting", "up", "sending", "refused"

@@ -1,10 +1,12 @@
 """The FTP client against scripted servers: ours, and ones that refuse, lie, or go away."""
 
 import asyncio
+import time
 
-from aa.ftp import Ftp, FtpError, FtpLost, _passive_port
+from aa.ftp import PREPARED_MS, Ftp
+from aa.ftpwire import FtpError, FtpLost, passive_port
 from aa.queue import MediumError
-from helpers import JPEG, araises, hexdigest, raises, serve
+from helpers import JPEG, araises, hexdigest, raises, serve, until
 
 _DATA = JPEG * 40
 
@@ -17,6 +19,7 @@ class Server:
             "USER": "331 password",
             "PASS": "230 in",
             "TYPE": "200 binary",
+            "FEAT": "211-Extensions\r\n SITE SHA256\r\n211 End",
             "SITE": "200 noted",
             "ALLO": "202 fine",
             "REST": "350 go on",
@@ -29,6 +32,7 @@ class Server:
         self.commands, self.reads, self.stored = [], [], b""
         self.held = asyncio.Event()  # the data connection is read from only once this is set
         self.held.set()
+        self.after_refusal = self._gone = None
 
     async def start(self):
         self._data_stream, self._data_came = None, asyncio.Event()
@@ -54,6 +58,8 @@ class Server:
                 line, rest = rest[:at].decode(), rest[at + 2 :]
                 self.commands.append(line)
                 await self._answer(writer, line.split()[0])
+                if writer is self._gone:
+                    return
 
     async def _answer(self, writer, word):
         if word == "EPSV":
@@ -65,6 +71,9 @@ class Server:
         else:
             if word == "STOR":
                 self._data_stream.s.close()
+                self.replies["STOR"], refusal = self.after_refusal or self.replies["STOR"], self.replies["STOR"]
+                await self._say(writer, refusal)
+                return
             await self._say(writer, self.replies[word])
 
     async def _receive(self):
@@ -76,6 +85,7 @@ class Server:
 
     async def _say(self, writer, reply):
         if reply == "close":
+            self._gone = writer
             writer.s.close()
             return
         writer.write((reply + "\r\n").encode())
@@ -100,9 +110,50 @@ async def a_photo_takes_one_write_before_its_bytes():
     count = len(server.reads)
     await _store(ftp)
     assert server.stored == _DATA
-    wanted = "SITE SHA256 {}\r\nALLO {}\r\nEPSV\r\n".format(hexdigest(_DATA), len(_DATA))
-    assert server.reads[count].decode() == wanted and server.reads[count + 1] == b"STOR p.jpg\r\n"
-    assert server.commands[:3] == ["USER cam", "PASS secret", "TYPE I"]
+    wanted = "SITE SHA256 {}\r\nALLO {}\r\nSTOR p.jpg\r\n".format(hexdigest(_DATA), len(_DATA))
+    assert server.reads[count] == b"EPSV\r\n" and server.reads[count + 1].decode() == wanted
+    assert server.commands[:4] == ["USER cam", "PASS secret", "TYPE I", "FEAT"]
+
+
+async def what_is_prepared_at_the_press_leaves_nothing_to_wait_for():
+    server = Server()
+    ftp = await server.start()
+    await ftp.open()
+    await ftp.prepare()
+    count = len(server.reads)
+    await _store(ftp)
+    assert server.stored == _DATA and server.reads[count].startswith(b"SITE SHA256")
+    assert len(server.reads) == count + 1
+    await _store(ftp)
+    assert server.reads[count + 1] == b"EPSV\r\n", "each data connection serves once"
+
+
+async def a_prepared_connection_that_was_dropped_costs_a_new_one_and_no_photo():
+    for ours in (True, False):
+        server = Server(**({} if ours else {"FEAT": "500 what?", "SIZE": "213 {}".format(len(_DATA))}))
+        ftp = await server.start()
+        await ftp.open()
+        await ftp.prepare()
+        await until(server._data_came.is_set)
+        server._data_stream.s.close()
+        server._data_came.clear()
+        stor, server.replies["STOR"] = server.replies["STOR"], "425 no data connection"
+        server.after_refusal = stor
+        await _store(ftp)
+        assert server.stored == _DATA and server.commands.count("EPSV") == 2
+        await ftp.close()
+
+
+async def a_connection_prepared_long_ago_is_not_relied_upon():
+    server = Server()
+    ftp = await server.start()
+    await ftp.open()
+    await ftp.prepare()
+    await until(server._data_came.is_set)
+    server._data_came.clear()
+    ftp._data_ticks = time.ticks_add(ftp._data_ticks, -PREPARED_MS)
+    await _store(ftp)
+    assert server.stored == _DATA and server.commands.count("EPSV") == 2
 
 
 async def our_server_gets_the_bytes_before_it_says_150():
@@ -124,7 +175,7 @@ async def our_server_gets_the_bytes_before_it_says_150():
 
 
 async def a_foreign_server_gets_no_byte_before_its_150_and_is_asked_for_the_size():
-    server = Server(SITE="500 what?", SIZE="213 {}".format(len(_DATA)))
+    server = Server(FEAT="500 what?", SIZE="213 {}".format(len(_DATA)))
     ftp = await server.start()
     await ftp.open()
     await _store(ftp)
@@ -132,7 +183,7 @@ async def a_foreign_server_gets_no_byte_before_its_150_and_is_asked_for_the_size
 
 
 async def a_foreign_server_that_has_only_a_part_has_not_got_the_photo():
-    server = Server(SITE="502 no", SIZE="213 100")
+    server = Server(FEAT="502 no", SIZE="213 100")
     ftp = await server.start()
     await ftp.open()
     assert (await araises(FtpError, _store(ftp))).code == 426
@@ -176,7 +227,7 @@ async def refusals_have_their_code_and_leave_the_session_good():
 
 
 async def a_session_that_ends_is_lost_not_refused():
-    for word in ("SITE", "EPSV", "END"):
+    for word in ("SITE", "EPSV", "END", "STOR"):
         server = Server(**{word: "close"})
         ftp = await server.start()
         await ftp.open()
@@ -241,6 +292,6 @@ async def a_line_break_never_gets_into_a_command():
 
 
 def ports_are_read_as_rfc_2428_has_them():
-    assert _passive_port("Entering (|||6446|)") == 6446
+    assert passive_port("Entering (|||6446|)") == 6446
     for text in ("", "(|||x|)", "(127,0,0,1,1,2)", "||||"):
-        raises(FtpLost, _passive_port, text)
+        raises(FtpLost, passive_port, text)

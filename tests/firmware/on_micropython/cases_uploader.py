@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 
-from aa.ftp import FtpError, FtpLost
+from aa.ftpwire import FtpError, FtpLost
 from aa.queue import Queue
 from aa.uploader import Uploader
 from helpers import JPEG, PHOTOS, facts_of, until
