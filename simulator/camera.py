@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from enum import Enum
 from pathlib import Path
@@ -46,7 +46,8 @@ class VirtualCamera:
     """One camera with its files below `folder`: `flash`, `card`, and `taken`, the frames as its sensor gave them.
 
     `frames` is a folder of JPEGs that it sees by name, over and over; without one it sees a drawn scene. `oled_png`
-    is kept up to date with its display. `host` is where both MQTT and FTP are served.
+    is kept up to date with its display. `host` is where both MQTT and FTP are served. `enter` goes before its command
+    line, as `nsenter` does (see `radio`); `keep` is how many frames stay in `taken`.
     """
 
     def __init__(
@@ -62,6 +63,8 @@ class VirtualCamera:
         frames: Path | None = None,
         oled_png: Path | None = None,
         cache: Path | None = None,
+        enter: Sequence[str] = (),
+        keep: int = 64,
     ) -> None:
         self.name = name
         self.folder = folder
@@ -77,6 +80,7 @@ class VirtualCamera:
         }
         self._frames, self._oled_png = frames, oled_png
         self._cache = cache or default_cache()
+        self._enter, self._keep = enter, keep
         self._log = log.bind(camera=name)
         self._ears: list[Callable[[str], None]] = []
         self._woken = asyncio.Event()
@@ -102,7 +106,7 @@ class VirtualCamera:
         await asyncio.to_thread(self._flash)
         scene = FolderScene(self._frames) if self._frames else DrawnScene(self.name)
         self._bench = await self._open.enter_async_context(
-            Bench(scene=scene, taken=self.taken, oled_png=self._oled_png)
+            Bench(scene=scene, taken=self.taken, oled_png=self._oled_png, keep=self._keep)
         )
         await self.power_on()
         return self
@@ -230,6 +234,7 @@ class VirtualCamera:
         command = micropython("-X", _HEAP, str(HARDWARE / "power_on.py"))
         paths = (self.folder / "flash", HARDWARE, self._libraries, state)
         process = self._process = await asyncio.create_subprocess_exec(
+            *self._enter,
             *command,
             *(str(path.resolve()) for path in paths),
             stdin=asyncio.subprocess.DEVNULL,
