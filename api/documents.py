@@ -41,6 +41,7 @@ class CommandDocument(BaseModel):
     error: str | None = Field(description="A short code, when it failed.")
     detail: str | None = Field(description="The failure in words.")
     photo: str | None = Field(description="The photo that a shutter command made.")
+    progress: int | None = Field(description="How far it is, in percent; null for what is done at once.")
 
 
 class CameraDocument(BaseModel):

@@ -74,6 +74,7 @@ COMMAND: dict[str, Any] = {
     "error": None,
     "detail": None,
     "photo": None,
+    "progress": None,
 }
 
 SLEEP_COMMAND: dict[str, Any] = {

@@ -23,7 +23,7 @@ def add(options: argparse.Namespace, settings: Settings) -> int:
                 connection, name=options.name, role=Role.CAMERA, now_ms=now_ms(), ftp_only=options.ftp_only
             )
         )
-        _show_token(options, place, token, ftp_only=options.ftp_only)
+        _show_secrets(options, place, token, ftp_only=options.ftp_only)
     return 0
 
 
@@ -71,7 +71,7 @@ def show(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def rotate(options: argparse.Namespace, settings: Settings) -> int:
-    """Give a camera a new token."""
+    """Give a camera a new token, and a new update key."""
     with Place(settings) as place:
 
         def work(connection: Connection) -> tuple[Camera, str]:
@@ -79,7 +79,7 @@ def rotate(options: argparse.Namespace, settings: Settings) -> int:
             return camera, accounts.rotate(connection, name=options.name, now_ms=now_ms())
 
         camera, token = place.database.write(work)
-        _show_token(options, place, token, ftp_only=camera.ftp_only)
+        _show_secrets(options, place, token, ftp_only=camera.ftp_only)
     return 0
 
 
@@ -111,8 +111,10 @@ def _facts(camera: Camera, photos: int) -> dict[str, Any]:
     return {"camera": fields.pop("name"), "photos": photos, **fields}
 
 
-def _show_token(options: argparse.Namespace, place: Place, token: str, *, ftp_only: bool) -> None:
-    data: dict[str, Any] = {"camera": options.name, "token": token}
+def _show_secrets(options: argparse.Namespace, place: Place, token: str, *, ftp_only: bool) -> None:
+    key = place.database.read(lambda connection: accounts.update_key(connection, options.name))
+    secrets = {"token": token} | ({"update_key": key} if key else {})
+    data: dict[str, Any] = {"camera": options.name, **secrets}
     if not ftp_only:
         data["mqtt"] = {**place.mqtt(), "username": options.name}
     data["ftp"] = {**place.ftp(), "username": options.name}
@@ -120,9 +122,10 @@ def _show_token(options: argparse.Namespace, place: Place, token: str, *, ftp_on
         output.emit(data)
         return
     ftp = place.ftp()
-    facts = {"camera": options.name, "token": token}
+    facts = {"camera": options.name} | {name.replace("_", " "): value for name, value in secrets.items()}
     facts |= {} if ftp_only else place.mqtt_facts()
     output.facts({**facts, "FTP": f"{ftp['host']}:{ftp['port']}, user {options.name}, password: the token"})
     print("\nThe token is shown this once. It is the camera's password for everything.")
     if not ftp_only:
+        print("So is the update key: by it the camera knows that new firmware comes from here.")
         print(f"Try it without hardware: aperture simulate {options.name} --token TOKEN")

@@ -8,7 +8,7 @@ here, and no sum of two can leave what JSON, SQLite and a reader in another lang
 from enum import StrEnum
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from aperture.contract.ids import ContractError
 
@@ -142,12 +142,22 @@ class Sleep(Message):
 
 
 class Reply(Message):
-    """The body of `reply`: what became of a command. `error` is a short code, `detail` is for people."""
+    """The body of `reply`: what became of a command. `error` is a short code, `detail` is for people.
+
+    One without `ok` ends nothing: it tells how far the command is, `progress` in percent.
+    """
 
     command: CommandId
-    ok: bool
+    ok: bool | None = None
     error: ShortText | None = None
     detail: ShortText | None = None
+    progress: Annotated[int, Field(ge=0, le=100)] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.ok is None and self.progress is None:
+            raise ValueError("either ok or progress must be there")
+        return self
 
 
 class Do(StrEnum):

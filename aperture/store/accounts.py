@@ -1,5 +1,9 @@
-"""Who may connect: accounts of MQTT and FTP, and bearer tokens of the HTTP API. Only hashes are kept."""
+"""Who may connect: accounts of MQTT and FTP, and bearer tokens of the HTTP API.
 
+Of secrets only hashes are kept, but for a camera's update key: who checks a signature by it must know it, too.
+"""
+
+import secrets
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -11,6 +15,8 @@ from aperture.contract.ids import SLUG, check_name, new_photo_id, new_token
 from aperture.store import schema
 from aperture.store.credentials import bcrypt_hash, mosquitto_hash, token_hash
 from aperture.store.errors import ConflictError, NotFoundError
+
+_UPDATE_KEY_BYTES = 32
 
 
 class Role(StrEnum):
@@ -53,6 +59,7 @@ class Token:
 def add(connection: Connection, *, name: str, role: Role, now_ms: int, ftp_only: bool = False) -> str:
     """Add an account and return its new secret, which is kept nowhere. A camera's row comes with it.
 
+    A camera that takes commands also gets an update key, see `update_key`.
     A revoked account of the same name and role comes back with a new secret.
 
     Raises:
@@ -70,6 +77,7 @@ def add(connection: Connection, *, name: str, role: Role, now_ms: int, ftp_only:
     if role is Role.CAMERA:
         fresh = upsert(schema.camera).values(name=name, created_at_ms=now_ms)
         connection.execute(fresh.on_conflict_do_nothing())
+        _set_update_key(connection, name, issue=not ftp_only)
     return secret
 
 
@@ -79,7 +87,7 @@ def set_server_secret(connection: Connection, *, name: str, secret: str, now_ms:
 
 
 def rotate(connection: Connection, *, name: str, now_ms: int) -> str:
-    """Give an account a new secret and return it; the old one is void at once.
+    """Give an account a new secret and return it; the old one is void at once, and so is a camera's update key.
 
     Raises:
         NotFoundError: there is no such account, or it is revoked.
@@ -89,7 +97,14 @@ def rotate(connection: Connection, *, name: str, now_ms: int) -> str:
         raise NotFoundError(f"there is no account {name!r}")
     secret = new_token()
     _put(connection, name=name, role=known.role, secret=secret, now_ms=now_ms, ftp_only=known.ftp_only)
+    if known.role is Role.CAMERA:
+        _set_update_key(connection, name, issue=not known.ftp_only)
     return secret
+
+
+def update_key(connection: Connection, name: str) -> str | None:
+    """Return the key (64 hex digits) by which a camera's firmware is signed; None for who takes none."""
+    return connection.execute(select(schema.camera.c.update_key).where(schema.camera.c.name == name)).scalar()
 
 
 def revoke(connection: Connection, *, name: str, now_ms: int) -> None:
@@ -105,6 +120,7 @@ def revoke(connection: Connection, *, name: str, now_ms: int) -> None:
     )
     if rows.rowcount == 0:
         raise NotFoundError(f"there is no account {name!r}")
+    _set_update_key(connection, name, issue=False)
     _bump(connection)
 
 
@@ -191,6 +207,11 @@ def _put(connection: Connection, *, name: str, role: Role, secret: str, now_ms: 
     row = upsert(schema.account).values(name=name, **values)
     connection.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
     _bump(connection)
+
+
+def _set_update_key(connection: Connection, name: str, *, issue: bool) -> None:
+    key = secrets.token_hex(_UPDATE_KEY_BYTES) if issue else None
+    connection.execute(update(schema.camera).where(schema.camera.c.name == name).values(update_key=key))
 
 
 def _bump(connection: Connection) -> None:

@@ -31,6 +31,7 @@ class Kind(StrEnum):
     CAMERA_STATUS = "camera.status"
     COMMAND_QUEUED = "command.queued"
     COMMAND_SENT = "command.sent"
+    COMMAND_PROGRESS = "command.progress"
     COMMAND_ENDED = "command.ended"
     DESTINATION_PARKED = "destination.parked"
 

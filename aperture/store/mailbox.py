@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, Update, insert, select, update
 
 from aperture.contract.messages import Do, Manifest, Reply
 from aperture.store import events, schema
@@ -28,7 +28,7 @@ OPEN = (CommandState.QUEUED, CommandState.SENT)
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """One command as it is kept. `photo` is the photo that answered a shutter command."""
+    """One command as it is kept. `photo` is the photo that answered a shutter command, `progress` is in percent."""
 
     id: str
     camera: str
@@ -44,6 +44,7 @@ class Stored:
     error: str | None
     detail: str | None
     photo: str | None
+    progress: int | None = None
 
 
 def put(connection: Connection, command: Stored) -> None:
@@ -96,7 +97,12 @@ def sent(connection: Connection, *, command: str, now_ms: int) -> None:
 
 
 def answer(connection: Connection, *, camera: str, reply: Reply, now_ms: int) -> bool:
-    """Take a camera's reply; return False when it has no such open command (a duplicate, or another's)."""
+    """Take a camera's reply; return False when it has no such open command (a duplicate, or another's).
+
+    A reply that only tells of progress ends nothing.
+    """
+    if reply.ok is None:
+        return _progress(connection, camera, reply, now_ms)
     state = CommandState.DONE if reply.ok else CommandState.FAILED
     if reply.error == CommandState.EXPIRED:
         state = CommandState.EXPIRED
@@ -137,6 +143,14 @@ def expire(connection: Connection, *, now_ms: int, grace_ms: int = 0) -> list[st
     return [row.id for row in overdue]
 
 
+def _progress(connection: Connection, camera: str, reply: Reply, now_ms: int) -> bool:
+    changed = connection.execute(_open(reply.command, camera).values(progress=reply.progress))
+    if changed.rowcount == 0:
+        return False
+    _tell(connection, Kind.COMMAND_PROGRESS, camera, reply.command, now_ms)
+    return True
+
+
 def _end(
     connection: Connection,
     command: str,
@@ -148,13 +162,7 @@ def _end(
     detail: str | None = None,
 ) -> bool:
     changed = connection.execute(
-        update(schema.command)
-        .where(
-            schema.command.c.id == command,
-            schema.command.c.camera == camera,
-            schema.command.c.state.in_(OPEN),
-        )
-        .values(state=state, answered_at_ms=now_ms, error=error, detail=detail)
+        _open(command, camera).values(state=state, answered_at_ms=now_ms, error=error, detail=detail)
     )
     if changed.rowcount == 0:
         return False
@@ -162,9 +170,18 @@ def _end(
     return True
 
 
+def _open(command: str, camera: str) -> Update:
+    """Return the change of a command that this camera has not answered yet."""
+    table = schema.command.c
+    return update(schema.command).where(table.id == command, table.camera == camera, table.state.in_(OPEN))
+
+
 def _tell(connection: Connection, kind: Kind, camera: str, command: str, now_ms: int) -> None:
     row = get(connection, command)
-    body = {"command": command, "do": row.do, "state": row.state, "photo": row.photo} if row else {"command": command}
+    body: dict[str, Any] = {"command": command}
+    if row is not None:
+        body |= {"do": row.do, "state": row.state, "photo": row.photo}
+        body |= {} if row.progress is None else {"progress": row.progress}
     events.append(connection, kind, at_ms=now_ms, camera=camera, body=body)
 
 
@@ -184,4 +201,5 @@ def _stored(row: Row[Any]) -> Stored:
         error=row.error,
         detail=row.detail,
         photo=row.photo,
+        progress=row.progress,
     )

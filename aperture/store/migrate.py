@@ -9,7 +9,7 @@ from sqlalchemy import Engine, inspect
 
 from aperture.store.errors import StoreUnavailableError
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision. Known here so that a start that has nothing to migrate need not load Alembic."""
 
 

@@ -70,6 +70,7 @@ camera = Table(
     Column("status", Text),  # the last telemetry, as JSON
     Column("status_at_ms", BigInteger),
     Column("config", Text),  # what was last asked for by `configure`, as JSON
+    Column("update_key", String(64)),  # signs firmware for it: docs/adr/0007-update-keys.md says why in clear
     Column("created_at_ms", BigInteger, nullable=False),
 )
 
@@ -179,6 +180,7 @@ command = Table(
     Column("error", String(300)),
     Column("detail", String(300)),
     Column("photo", String(26)),
+    Column("progress", Integer),  # percent, as the camera said last
 )
 Index("ix_command_waiting", command.c.camera, command.c.state, command.c.created_at_ms)
 

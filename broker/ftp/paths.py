@@ -9,6 +9,7 @@ import hashlib
 import posixpath
 from pathlib import Path
 
+from aperture import bundles
 from aperture.contract.ids import is_photo_id
 from broker.ftp.errors import RefusedError
 from broker.ftp.uploads import Target
@@ -101,11 +102,14 @@ class CameraRoot(Root):
             super().enter(path)
 
     def firmware(self, path: str) -> Path:
-        """See `Root.firmware`. A link that leads out of the folder is not followed."""
+        """See `Root.firmware`. A link that leads out of the folder is not followed; `newest` is a bundle's folder."""
         inside = path.removeprefix("/firmware/")
         if self._firmware is None or inside == path:
             raise RefusedError(550, "Only files in /firmware can be read.")
         base = self._firmware.resolve()
+        bundle, _, rest = inside.partition("/")
+        if bundle == bundles.NEWEST and (found := bundles.every(base)):
+            inside = f"{found[0].name}/{rest}"
         file = (base / inside).resolve()
         if not (file.is_relative_to(base) and file.is_file()):
             raise RefusedError(550, f"There is no {path}.")

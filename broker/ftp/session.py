@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from broker.ftp.control import Phase
 from broker.ftp.errors import RefusedError
+from broker.ftp.firmware import read
 from broker.ftp.folders import Folders
 from broker.ftp.known import look_up
 from broker.ftp.paths import absolute
@@ -286,7 +287,7 @@ class Session(Folders):
         return known if known is not None and known.camera == target.camera else None
 
     def ftp_RETR(self, path: str) -> None:  # noqa: N802
-        """Send a file of the firmware."""
+        """Send a file of the firmware, or the signature of one."""
         rest, self._restart_position = self._restart_position, 0
         try:
             full = absolute(self.cwd, path)
@@ -296,7 +297,7 @@ class Session(Folders):
             return
         root = self.root
         self._ask(
-            lambda: root.firmware(full).read_bytes(),
+            lambda: read(root, full, self.shared.kit.database),
             lambda data: self.push_dtp_data(data[rest:], cmd="RETR"),
         )
 

@@ -68,6 +68,11 @@ def encode_reply(command, ok, error=None, detail=None):
     return _encode({"command": command, "ok": ok, "error": error, "detail": detail})
 
 
+def encode_progress(command, percent):
+    """Return the body of a `reply` that ends nothing: it tells how far a command is."""
+    return _encode({"command": command, "progress": percent})
+
+
 def _object(body):
     try:
         fields = json.loads(body)

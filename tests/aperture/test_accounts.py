@@ -35,6 +35,29 @@ def test_a_camera_s_row_comes_with_its_account(database):
     assert database.read(lambda one: cameras.get(one, "phone")) is None
 
 
+def test_an_update_key_is_a_camera_s_own_and_goes_with_its_account(database):
+    """Issued with the token, anew with each, forgotten when the camera is revoked; who takes no firmware has none."""
+
+    def key(name="new"):
+        return database.read(lambda one: accounts.update_key(one, name))
+
+    _add(database)
+    first = key()
+    assert len(bytes.fromhex(first)) == 32
+    assert key("cam") not in {None, first}
+    database.write(lambda one: accounts.rotate(one, name="new", now_ms=6))
+    second = key()
+    assert second not in {None, first}
+    database.write(lambda one: accounts.revoke(one, name="new", now_ms=7))
+    assert key() is None
+    _add(database)
+    assert key() not in {None, first, second}
+    _add(database, "dslr", ftp_only=True)
+    database.write(lambda one: accounts.rotate(one, name="dslr", now_ms=6))
+    _add(database, "phone", role=Role.READER)
+    assert [key("dslr"), key("phone"), key("nobody")] == [None, None, None]
+
+
 @pytest.mark.parametrize("name", ["server", "Not A Slug", ""])
 def test_a_bad_name_is_refused(database, name):
     with pytest.raises(NameRejectedError):

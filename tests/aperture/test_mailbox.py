@@ -86,6 +86,19 @@ def test_a_reply_ends_it_once(database, put, reply, state):
     assert (ended.state, ended.answered_at_ms, ended.error) == (state, 3000, reply.get("error"))
 
 
+def test_progress_ends_nothing(database, put):
+    """It is kept and told; after the end, and from another camera, it changes nothing."""
+    command = put()
+    assert _answer(database, command, ok=None, progress=40)
+    assert (_get(database, command).state, _get(database, command).progress) == ("queued", 40)
+    assert not _answer(database, command, camera="other", ok=None, progress=50)
+    assert _answer(database, command)
+    assert not _answer(database, command, ok=None, progress=60)
+    assert (_get(database, command).state, _get(database, command).progress) == ("done", 40)
+    told = [event for event in database.read(lambda one: events.after(one, 0)) if event.kind == "command.progress"]
+    assert [event.body["progress"] for event in told] == [40]
+
+
 def test_no_camera_answers_for_another(database, put):
     command = put()
     assert not _answer(database, command, camera="other")

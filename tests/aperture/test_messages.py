@@ -36,6 +36,14 @@ def test_what_is_not_known_is_left_out():
     assert json.loads(Reply(command="c1", ok=True).encode()) == {"command": "c1", "ok": True}
 
 
+def test_a_reply_without_ok_tells_of_progress():
+    """One that tells neither is none."""
+    assert Reply.decode(b'{"command":"c1","progress":40}') == Reply(command="c1", progress=40)
+    for body in ('{"command":"c1"}', '{"command":"c1","progress":101}', '{"command":"c1","progress":-1}'):
+        with pytest.raises(MessageRejectedError, match="progress"):
+            Reply.decode(body)
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

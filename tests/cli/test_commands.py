@@ -35,15 +35,17 @@ def aperture(tmp_path: Path):
 
 def test_camera_add_prints_what_a_camera_needs_and_the_token_only_then(aperture):
     added = json.loads(aperture("camera", "add", "front", "--json"))
-    assert set(added) == {"camera", "token", "mqtt", "ftp"}
+    assert set(added) == {"camera", "token", "update_key", "mqtt", "ftp"}
+    assert len(bytes.fromhex(added["update_key"])) == 32
     assert added["mqtt"]["port"] == 1883
     assert added["ftp"]["username"] == "front"
-    assert added["token"] not in aperture("camera", "show", "front", "--json")
-    assert added["token"] not in aperture("camera", "list")
+    for secret in (added["token"], added["update_key"]):
+        assert secret not in aperture("camera", "show", "front", "--json")
+        assert secret not in aperture("camera", "list", "--json")
 
 
 def test_a_camera_that_only_speaks_ftp_gets_no_mqtt(aperture):
-    assert "mqtt" not in json.loads(aperture("camera", "add", "porch", "--ftp-only", "--json"))
+    assert not {"mqtt", "update_key"} & set(json.loads(aperture("camera", "add", "porch", "--ftp-only", "--json")))
 
 
 def test_the_same_camera_twice_is_refused_in_words(aperture):
@@ -57,9 +59,9 @@ def test_a_name_that_can_be_no_topic_is_refused(aperture, name):
 
 
 def test_rotate_voids_the_old_token_and_revoke_all(aperture):
-    first = json.loads(aperture("camera", "add", "front", "--json"))["token"]
-    second = json.loads(aperture("camera", "rotate", "front", "--json"))["token"]
-    assert first != second
+    first = json.loads(aperture("camera", "add", "front", "--json"))
+    second = json.loads(aperture("camera", "rotate", "front", "--json"))
+    assert not {first["token"], first["update_key"]} & {second["token"], second["update_key"]}
     aperture("camera", "revoke", "front")
     assert json.loads(aperture("camera", "list", "--json")) == []
     assert "no camera" in aperture("camera", "show", "front", status=1)

@@ -62,6 +62,7 @@ def replies_are_the_golden_ones(folder):
     assert json.loads(messages.encode_reply(_COMMAND, True)) == _golden(folder, "reply-ok")
     failed = messages.encode_reply(_COMMAND, False, "expired", "it came 12 s too late")
     assert json.loads(failed) == _golden(folder, "reply-failed")
+    assert json.loads(messages.encode_progress(_COMMAND, 40)) == _golden(folder, "reply-progress")
 
 
 def golden_commands_and_acks_are_understood(folder):
