@@ -4,8 +4,9 @@ import asyncio
 import time
 
 from aa import log
+from aa.link import UP
 from aa.messages import BadMessage, decode_ack, encode_manifest
-from aa.mqtt import UP
+from aa.pulse import Pulse
 from aa.queue import MediumError
 
 _REPEAT_MS = 15_000
@@ -13,6 +14,7 @@ _MOST_REPEAT_MS = 600_000
 _AT_ONCE = 8
 _PAUSE_MS = 50
 _MARK_AGAIN_MS = 10_000
+_STEP_MS = 60_000
 
 
 class Announcer:
@@ -22,6 +24,7 @@ class Announcer:
         self._queue, self._clock, self._mqtt = queue, clock, mqtt
         self._on_sleep_ok = on_sleep_ok
         self._wake = asyncio.Event()
+        self.pulse = Pulse()
         self._marked_ticks = time.ticks_ms()
 
     def wake(self):
@@ -54,6 +57,7 @@ class Announcer:
     async def run(self):
         """Work for ever: newest first, a few at a time."""
         while True:
+            self.pulse.within(_STEP_MS)
             self._mark_again()
             due = self._due()
             for entry in due[:_AT_ONCE]:

@@ -19,12 +19,15 @@ from aa.face import Face
 from aa.journal import Journal
 from aa.mqtt import UP, Mqtt
 from aa.power import Power
-from aa.settings import Settings, load_secrets
+from aa.secrets import load_secrets
+from aa.settings import Settings
 from aa.shooter import Shooter
 from aa.shutter import Shutter
 from aa.sleeper import Sleeper
+from aa.sntp import Sntp
 from aa.storage import Storage
 from aa.supervisor import Supervisor
+from aa.tls import Tls
 from aa.uploader import Uploader
 from aa.wifi import Wifi
 
@@ -53,32 +56,36 @@ class App:
         self._make_links()
 
     def _make_links(self):
+        tls = Tls()
         self.wifi = Wifi(self.secrets)
-        self.mqtt = Mqtt(self.secrets, self._on_up, self._on_message)
+        self.mqtt = Mqtt(self.secrets, self._on_up, self._on_message, tls)
         self.power = Power(self)
         self.sleeper = Sleeper(self, self.woken_by == "timer")
         self.shooter = Shooter(self)
         self.announcer = Announcer(self.queue, self.clock, self.mqtt, self.sleeper.allowed)
-        self.uploader = Uploader(self.secrets, self.queue, self._on_delivered)
+        self.uploader = Uploader(self.secrets, self.queue, self._on_delivered, tls)
+        self.sntp = Sntp(self.secrets["ntp"], self.clock)
         self.commands = Commands(self)
         for part in (self.wifi, self.mqtt, self.uploader):
             part.changed = self.face.changed
+        self.mqtt.heard = self.uploader.heard = self.wifi.heard
         self.wifi.lost = self._on_wifi_lost
 
     async def run(self):
         """Run for ever, or until the camera sleeps or reboots."""
         log.info("camera", version=VERSION, board=self.board.name, queue=len(self.queue), cause=board.reset_cause())
         await Supervisor(self.board).run((
-            ("shooter", self.shooter.run),
-            ("shutter", self.shutter.watch),
-            ("wifi", self._run_wifi),
-            ("mqtt", lambda: self.mqtt.run(self.wifi)),
-            ("ftp", lambda: self.uploader.run(self.wifi)),
-            ("announcer", self.announcer.run),
-            ("commands", self.commands.run),
-            ("display", self.face.show_for_ever),
-            ("status", self.face.tell_for_ever),
-            ("sleeper", self.sleeper.run),
+            ("shooter", self.shooter.run, self.shooter.pulse),
+            ("shutter", self.shutter.watch, None),
+            ("wifi", self._run_wifi, self.wifi.pulse),
+            ("mqtt", lambda: self.mqtt.run(self.wifi), self.mqtt.pulse),
+            ("ftp", lambda: self.uploader.run(self.wifi), self.uploader.pulse),
+            ("ntp", lambda: self.sntp.run(self.wifi), self.sntp.pulse),
+            ("announcer", self.announcer.run, self.announcer.pulse),
+            ("commands", self.commands.run, self.commands.pulse),
+            ("display", self.face.show_for_ever, None),
+            ("status", self.face.tell_for_ever, None),
+            ("sleeper", self.sleeper.run, self.sleeper.pulse),
         ))
 
     async def _run_wifi(self):
@@ -127,9 +134,15 @@ class App:
         self.commands.say_owed()
         self.announcer.say_all_again()
 
+    def expect_photo(self):
+        """Someone pressed: the way to the server is made ready while the frame is taken."""
+        self.wifi.hurry()
+        self.mqtt.hurry()
+        self.uploader.expect()
+
     def _on_wifi_lost(self):
         self.mqtt.drop("wifi lost")
-        self.uploader.drop()
+        self.uploader.drop("wifi lost")
 
     def is_busy(self):
         """Whether there is something to finish before sleep: a command, a press, or photos that can get out."""
@@ -138,7 +151,7 @@ class App:
     def come_back(self, woken_by):
         """Go on after light sleep."""
         self.woken_by = woken_by
-        self.uploader.drop()
+        self.uploader.drop("it slept")
         self.mqtt.come_back()
 
     async def leave(self, presence, grace_ms=0):

@@ -10,6 +10,7 @@ import json
 import os
 from binascii import hexlify
 
+_EARLIEST_MS, _LATEST_MS = 1_735_689_600_000, 4_102_444_800_000  # 2025 and 2100: all else is no time of today
 _BACKWARD_MS = 60_000  # a message that sat in a queue shows an old time; a clock that is off by more is corrected
 
 
@@ -20,6 +21,11 @@ def _days(year, month, day):
     of_era = year - era * 400
     of_year = (153 * (month + (-3 if month > 2 else 9)) + 2) // 5 + day - 1
     return era * 146_097 + of_era * 365 + of_era // 4 - of_era // 100 + of_year - 719_468
+
+
+def is_plausible(unix_ms):
+    """Whether this may be the time of today."""
+    return _EARLIEST_MS <= unix_ms < _LATEST_MS
 
 
 class Clock:
@@ -63,6 +69,8 @@ class Clock:
 
     def sync(self, server_now_ms):
         """Learn from the server's time. What came late shows a time too old, so the newest time that was seen wins."""
+        if not is_plausible(server_now_ms):
+            return
         offset = server_now_ms - self.raw_ms()
         known = self._offset_ms
         if self._synced and known is not None and -_BACKWARD_MS < offset - known <= 0:
@@ -70,6 +78,11 @@ class Clock:
         self._offset_ms = offset
         self._synced = True
         self._save()
+
+    @property
+    def is_set(self):
+        """Whether someone has told the time since this boot."""
+        return self._synced
 
     def is_past(self, instant_ms, server_now_ms):
         """Whether `instant_ms` is past, by the server's word or by a clock that was set since boot."""

@@ -8,11 +8,13 @@ import asyncio
 from aa import log
 from aa.capture import NoFrame
 from aa.messages import BadMessage, decode_command, encode_reply
+from aa.pulse import Pulse
 from aa.settings import BadSettings, check
 
 _REPLY_GRACE_MS = 300
 _MOST_WAITING = 16
 _LONGEST_DETAIL = 100
+_ACT_MS = 120_000
 
 
 class Commands:
@@ -22,6 +24,7 @@ class Commands:
         self._app = app
         self._waiting = []
         self._wake = asyncio.Event()
+        self.pulse = Pulse()
         self._owed = []  # replies that could not leave yet
         self._cut_off = app.journal.interrupted()
 
@@ -48,10 +51,12 @@ class Commands:
         await self._settle()
         while True:
             while self._waiting:
+                self.pulse.within(_ACT_MS)
                 try:
                     await self._act(self._waiting[0])
                 finally:
                     self._waiting.pop(0)
+            self.pulse.rest()
             await self._wake.wait()
             self._wake.clear()
 

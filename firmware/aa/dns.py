@@ -5,7 +5,9 @@ import os
 import socket
 
 _TRIES = 3
+_NO_SUCH_NAME = 3
 _server = None  # (address, port)
+_mdns = ("224.0.0.251", 5353)  # whoever has a name that ends in .local answers for itself (RFC 6762 §5.1)
 
 
 class NameNotFound(OSError):
@@ -45,10 +47,16 @@ def _skip_name(packet, at):
 
 
 def answer(packet, ident):
-    """Return the first IPv4 address of a DNS answer, or None when it has none or answers something else."""
+    """Return the first IPv4 address of a DNS answer, or None when it has none or answers something else.
+
+    Raises:
+        NameNotFound: it says that there is no such name.
+    """
     try:
         if packet[:2] != ident or not packet[2] & 0x80:
             return None
+        if packet[3] & 0xF == _NO_SUCH_NAME:
+            raise NameNotFound("no such name")
         at = 12
         for _ in range(packet[4] << 8 | packet[5]):
             at = _skip_name(packet, at) + 4
@@ -68,8 +76,11 @@ async def _ask(host, ident):
     stream = asyncio.StreamReader(sock)
     try:
         sock.setblocking(False)
-        sock.connect(socket.getaddrinfo(*_server)[0][-1])
-        sock.send(query(ident, host))
+        if host.endswith(".local"):
+            sock.sendto(query(ident, host), socket.getaddrinfo(*_mdns)[0][-1])
+        else:
+            sock.connect(socket.getaddrinfo(*_server)[0][-1])  # so that nobody else can answer
+            sock.send(query(ident, host))
         while True:
             found = answer(await stream.read(512), ident)
             if found:
@@ -79,20 +90,22 @@ async def _ask(host, ident):
 
 
 async def resolve(host, timeout_ms):
-    """Return the IPv4 address of `host`; the name itself where only getaddrinfo can tell, which blocks.
+    """Return the IPv4 address of `host`; the name itself where the network named no server that can be asked.
 
     Raises:
-        NameNotFound: nobody knew it in time.
+        NameNotFound: it does not exist, or nobody knew it in time.
     """
     if is_address(host):
         return host
     if host == "localhost":
         return "127.0.0.1"
-    if _server is None or host.endswith(".local"):  # the latter is for mDNS (RFC 6762), which lwIP speaks
+    if _server is None and not host.endswith(".local"):
         return host
     for _ in range(_TRIES):
         try:
             return await asyncio.wait_for_ms(_ask(host, os.urandom(2)), max(500, timeout_ms // _TRIES))
+        except NameNotFound:
+            break
         except (asyncio.TimeoutError, OSError):
             continue
     raise NameNotFound("no address for " + host)

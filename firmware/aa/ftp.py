@@ -31,6 +31,7 @@ class Ftp:
         self._control = Control()
         self._ours = False
         self._data = self._data_ticks = None
+        self.sent = None  # called as sent(done, total) for each piece of a file that has left
 
     @property
     def is_open(self):
@@ -146,20 +147,16 @@ class Ftp:
                 lines.insert(0, "SITE SHA256 " + digest)
             await self._control.send(*lines)
             if self._ours:
-                await self._send_ahead(file, len(lines) - 1)
+                broke = await self._bytes(file, offset, total)
+                await self._begun(len(lines) - 1, _AFTER_BREAK_MS if broke else REPLY_MS)
             else:
                 await self._begun(len(lines) - 1)
-                await self._ended(await self._bytes(file))
+                broke = await self._bytes(file, offset, total)
+            await self._ended(broke)
         finally:
             await self.unprepare()
         if not self._ours and await self.size(name) != total:
             raise FtpError(426, "the server has only a part")
-
-    async def _send_ahead(self, file, said):
-        """Send the bytes, and only then hear what the server says to them."""
-        broke = await self._bytes(file)
-        await self._begun(said, _AFTER_BREAK_MS if broke else REPLY_MS)
-        await self._ended(broke)
 
     async def _begun(self, said, timeout_ms=REPLY_MS):
         """Read the replies to the `said` commands before STOR, and that to STOR itself."""
@@ -176,17 +173,33 @@ class Ftp:
             raise refusal
         want(reply, 150, 125)
 
-    async def _bytes(self, file):
+    async def _bytes(self, file, done, total):
         """Send the file and its end. Returns None, or the error when the server took no more: it says why."""
         if self._tls is not None:
             self._data = secure(self._data, self._tls, self._host)
         try:
-            await _copy(file, self._data)
+            await self._copy(file, done, total)
         except (OSError, asyncio.TimeoutError) as cause:
             return cause
         finally:
             await self.unprepare()
         return None
+
+    async def _copy(self, file, done, total):
+        buffer = bytearray(_CHUNK_BYTES)
+        view = memoryview(buffer)
+        while True:
+            try:
+                count = file.readinto(buffer)
+            except OSError as cause:
+                raise MediumError(str(cause))
+            if not count:
+                return
+            self._data.write(view[:count])
+            await flush(self._data, _STALL_MS)
+            done += count
+            if self.sent is not None:
+                self.sent(done, total)
 
     async def _ended(self, broke):
         reply = await self._control.reply(_AFTER_BREAK_MS if broke else _STORED_MS)
@@ -200,17 +213,3 @@ def _seek(file, offset):
         file.seek(offset)
     except OSError as cause:
         raise MediumError(str(cause))
-
-
-async def _copy(file, stream):
-    buffer = bytearray(_CHUNK_BYTES)
-    view = memoryview(buffer)
-    while True:
-        try:
-            count = file.readinto(buffer)
-        except OSError as cause:
-            raise MediumError(str(cause))
-        if not count:
-            return
-        stream.write(view[:count])
-        await flush(stream, _STALL_MS)

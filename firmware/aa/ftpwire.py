@@ -5,22 +5,18 @@
 
 import asyncio
 
-from aa.net import close_stream, flush, open_stream, secure
+from aa.net import Lost, Refused, close_stream, flush, open_stream, secure
 
 REPLY_MS = 15_000
 _LONGEST_LINE = 512
 _MOST_LINES = 64
 
 
-class FtpError(Exception):
+class FtpError(Refused):
     """The server said no: `code` is its reply code (RFC 959 §4.2); 4xx may pass, 5xx is its last word."""
 
-    def __init__(self, code, text):
-        super().__init__("{} {}".format(code, text))
-        self.code = code
 
-
-class FtpLost(Exception):
+class FtpLost(Lost):
     """The control connection is gone, or says what is not FTP: only a new one helps."""
 
 

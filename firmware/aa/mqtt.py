@@ -8,15 +8,14 @@ import asyncio
 import time
 
 from aa import log, wire
-from aa.backoff import Backoff
-from aa.net import close_stream, open_stream
+from aa.link import UP, Link
+from aa.net import Lost, Refused, close_stream, flush, open_stream, secure
+from aa.tls import Tls
 
-DOWN, CONNECTING, UP = "down", "connecting", "up"
 _KINDS = ("command", "ack")
 _WRITE_MS = 10_000
 _MOST_PACKET = 8192
 _MOST_OUTGOING = 32_768
-_STEADY_MS = 3_000
 _REFUSED = {
     1: "protocol version refused",
     2: "client id refused",
@@ -26,38 +25,28 @@ _REFUSED = {
 }
 
 
-class LinkLost(Exception):
+class LinkLost(Lost):
     """The connection ended, or is not worth keeping; the text says why."""
 
 
-class Mqtt:
+class Mqtt(Link):
     """One camera's link. `on_up()` is awaited after each connect, `on_message(kind, body)` is called per message."""
 
-    def __init__(self, secrets, on_up, on_message, keepalive_s=30, answer_ms=10_000):
+    def __init__(self, secrets, on_up, on_message, tls=None, keepalive_s=30, answer_ms=10_000):
+        super().__init__("mqtt")
         self._host, self._port = secrets["mqtt"]["host"], secrets["mqtt"]["port"]
+        self._tls = (tls or Tls()) if secrets["mqtt"].get("tls") else None
         self._camera, self._token = secrets["camera"], secrets["token"]
         self._prefix = secrets["root"] + "/" + secrets["camera"] + "/"
         self._on_up, self._on_message = on_up, on_message
         self._keepalive_s, self._answer_ms = keepalive_s, answer_ms
-        self._client = self._wire = self._stream = None
+        self._client = self._wire = self._stream = self._why = None
         self._inbox = []
         self._answers = 0  # PINGRESPs so far
         self._to_send = asyncio.Event()
         self._broken = asyncio.Event()
-        self._why = self._up_ticks = None
         self._wanted = asyncio.Event()
         self._wanted.set()
-        self.state = DOWN
-        self.changed = lambda: None
-
-    def _become(self, state):
-        self.state = state
-        self.changed()
-
-    def drop(self, why):
-        """Give this connection up, and make a new one."""
-        self._why = self._why or LinkLost(why)
-        self._broken.set()
 
     def publish(self, kind, body, retain=False):
         """Send a body on one of this camera's topics. Returns False when it can't leave now."""
@@ -69,34 +58,24 @@ class Mqtt:
 
     async def run(self, wifi):
         """Stay connected for ever. `wifi.wait_up()` is awaited before each try."""
-        backoff = Backoff()
-        said = None
-        while True:
+
+        async def ready():
             await self._wanted.wait()
             await wifi.wait_up()
-            self._up_ticks = None
-            try:
-                await self._session()
-            except (OSError, EOFError, LinkLost, wire.BadPacket, asyncio.TimeoutError) as cause:
-                if said != log.words(cause) and self._wanted.is_set():
-                    said = log.words(cause)
-                    log.warning("mqtt down", why=said)
-            self._become(DOWN)
-            if self._up_ticks is not None and time.ticks_diff(time.ticks_ms(), self._up_ticks) > _STEADY_MS:
-                backoff.reset()
-                said = None
-            await asyncio.sleep_ms(backoff.next_ms())
 
-    async def _session(self):
-        self._become(CONNECTING)
+        await self.keep_up(ready, self._connect)
+
+    async def _connect(self):
+        self.pulse.within(6 * self._answer_ms)
         stream, _ = await open_stream(self._host, self._port, self._answer_ms)
         try:
             self._stream = stream
-            await asyncio.wait_for_ms(self._handshake(), self._answer_ms)
+            if self._tls is not None:
+                self._stream = secure(stream, self._tls, self._host)
+            await asyncio.wait_for_ms(self._handshake(), 2 * self._answer_ms)
             await self._serve()
         finally:
-            self._become(DOWN)
-            self._stream = None
+            stream, self._stream = self._stream, None
             await close_stream(stream)
 
     async def _handshake(self):
@@ -105,15 +84,15 @@ class Mqtt:
             self._camera, self._camera, self._token, self._keepalive_s, will, self._note
         )
         wire.connect(self._client, self._wire)
-        await self._flush()
+        await self._flush(self._answer_ms)
         packet, header = await self._packet()
         if packet[0] != wire.CONNACK or len(packet) != header + 2:
             raise wire.BadPacket("no CONNACK")
         if packet[header + 1]:
-            raise LinkLost(_REFUSED.get(packet[header + 1], "refused"))
+            raise Refused(packet[header + 1], _REFUSED.get(packet[header + 1], "refused"))
         for kind in _KINDS:
             wire.subscribe(self._client, self._wire, self._prefix + kind)
-        await self._flush()
+        await self._flush(self._answer_ms)
         for _ in _KINDS:  # a command must find us subscribed before we say that we are online
             await self._until(wire.SUBACK)
 
@@ -125,11 +104,11 @@ class Mqtt:
                 return
 
     async def _serve(self):
-        self._heard = self._spoke = self._up_ticks = time.ticks_ms()
-        self._become(UP)
-        log.info("mqtt up", host=self._host)
+        self._heard = self._spoke = time.ticks_ms()
         self._why = None
         self._broken.clear()
+        self.be_up()
+        log.info("mqtt up", host=self._host)
         jobs = (self._read(), self._write(), self._watch(), self._on_up())
         tasks = [asyncio.create_task(self._guard(job)) for job in jobs]
         try:
@@ -167,6 +146,7 @@ class Mqtt:
                 if shift > 21:
                     raise wire.BadPacket("length of more than four bytes")
             self._heard = time.ticks_ms()
+            self.heard()
             if size <= _MOST_PACKET:
                 return head + await self._stream.readexactly(size), len(head)
             while size:
@@ -192,19 +172,20 @@ class Mqtt:
         while True:
             await self._to_send.wait()
             self._to_send.clear()
-            await asyncio.wait_for_ms(self._flush(), _WRITE_MS)
+            await self._flush(_WRITE_MS)
 
-    async def _flush(self):
+    async def _flush(self, timeout_ms):
         data = self._wire.take()
         if data:
             self._stream.write(data)
-            await self._stream.drain()
+            await flush(self._stream, timeout_ms)
             self._spoke = time.ticks_ms()
 
     async def _watch(self):
         """Ping a broker when half the keep-alive has passed in silence, in either direction."""
         half_ms = self._keepalive_s * 500
         while True:
+            self.pulse.within(2 * half_ms + 3 * self._answer_ms)
             now = time.ticks_ms()
             quiet = max(time.ticks_diff(now, self._heard), time.ticks_diff(now, self._spoke))
             if quiet < half_ms:
@@ -229,6 +210,7 @@ class Mqtt:
     async def leave(self, timeout_ms=2_000):
         """Say good-bye so that the last will is not sent, and wait until all of it is out; `come_back` ends it."""
         self._wanted.clear()
+        self._ending = True
         if self.state != UP:
             return
         try:
@@ -244,3 +226,4 @@ class Mqtt:
     def come_back(self):
         """Connect again after `leave`."""
         self._wanted.set()
+        self.hurry()

@@ -11,6 +11,18 @@ _IPPROTO_TCP = 6
 _TCP_NODELAY = 1
 
 
+class Lost(Exception):
+    """A connection ended, or is not worth keeping; the text says why."""
+
+
+class Refused(Lost):
+    """The server said no; `code` is its own."""
+
+    def __init__(self, code, text):
+        super().__init__("{} {}".format(code, text))
+        self.code = code
+
+
 def _writable(sock):
     yield asyncio.core._io_queue.queue_write(sock)  # what asyncio.open_connection itself waits for
 

@@ -1,4 +1,4 @@
-"""What the camera is told: its secrets, put there once, and its settings, which a `configure` command changes."""
+"""What a `configure` command changes, and what holds over reboots."""
 
 from aa import files
 
@@ -29,28 +29,6 @@ _SWITCHES = ("light_sleep",)  # between shots, instead of deep sleep: for a boar
 
 class BadSettings(Exception):
     """A secret is missing, or a setting has no such name or value; the text says which."""
-
-
-def load_secrets(path):
-    """Return the secrets: camera, token, board, root, wifi{ssid, password}, mqtt{host, port}, ftp{host, port}.
-
-    Raises:
-        BadSettings: the file is missing or incomplete.
-    """
-    secrets = files.read_json(path, None)
-    if not isinstance(secrets, dict):
-        raise BadSettings(path + " is missing or no JSON")
-    for key in ("camera", "token", "board"):
-        if not isinstance(secrets.get(key), str):
-            raise BadSettings(path + ": " + key + " is missing")
-    for part in ("mqtt", "ftp"):
-        there = secrets.get(part)
-        if not isinstance(there, dict) or not there.get("host") or type(there.get("port")) is not int:
-            raise BadSettings(path + ": " + part + " needs host and port")
-    if not isinstance(secrets.get("wifi"), dict):
-        raise BadSettings(path + ": wifi is missing")
-    secrets["root"] = secrets.get("root") or "aperture"
-    return secrets
 
 
 def check(key, value):

@@ -7,9 +7,11 @@ import time
 from aa import log
 from aa.capture import NoFrame
 from aa.ids import new_photo_id
+from aa.pulse import Pulse
 from aa.queue import StorageFull
 
 _MOST_FAILURES = 3
+_PHOTO_MS = 60_000
 
 
 class Shooter:
@@ -20,6 +22,7 @@ class Shooter:
         self._resetting = None
         self._failures = 0
         self._first = asyncio.Event()
+        self.pulse = Pulse()
 
     async def first_photo(self, timeout_ms):
         """Return once the first photo is written down, or could not be had, or has taken too long."""
@@ -36,7 +39,10 @@ class Shooter:
         except NoFrame as cause:
             log.error("no camera", cause)  # each press tries again
         while True:
+            self.pulse.rest()
             press = await app.shutter.wait()
+            self.pulse.within(_PHOTO_MS)
+            app.expect_photo()
             app.sleeper.activity(by_owner=press.command is None)
             try:
                 await self._shoot(press)

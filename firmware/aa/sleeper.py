@@ -10,12 +10,14 @@ import time
 
 from aa import log
 from aa.messages import encode_sleep
+from aa.pulse import Pulse
 
 _DRAIN_MS = 30_000
 _LINK_MS = 40_000  # a camera that woke by itself waits so long for its broker
 _SAY_AGAIN_MS = 2_000
 _LOW_IDLE_MS = 60_000  # with a low battery nobody idles longer
 _LOOK_EVERY_MS = 200
+_GO_MS = 240_000  # both drains, the handshake, the good-bye, and the photos of late presses
 
 
 class Sleeper:
@@ -30,6 +32,7 @@ class Sleeper:
         self._asked = None
         self._nonce = None
         self._leave = asyncio.Event()
+        self.pulse = Pulse()
 
     def activity(self, by_owner=False):
         """Someone uses the camera: the idle time starts anew. `by_owner`: it is in someone's hand."""
@@ -49,6 +52,7 @@ class Sleeper:
     async def run(self):
         """Watch for idleness, an empty battery and requests, for ever."""
         while True:
+            self.pulse.within(_GO_MS)
             await asyncio.sleep_ms(_LOOK_EVERY_MS)
             if self._asked is None:
                 reason = self._reason()

@@ -9,7 +9,11 @@ CA_FILE = "/ca.der"
 
 
 class TlsError(OSError):
-    """There can be no secure connection; the text says why."""
+    """There can be no secure connection; the text says why. `no_authority`: there is nothing to check it against."""
+
+    def __init__(self, text, no_authority=False):
+        super().__init__(text)
+        self.no_authority = no_authority
 
 
 class Tls:
@@ -27,13 +31,13 @@ class Tls:
                 with open(self._path, "rb") as file:
                     authority = file.read()
             except OSError:
-                raise TlsError(self._path + " is missing")
+                raise TlsError(self._path + " is missing", True)
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.verify_mode = ssl.CERT_REQUIRED  # MicroPython's default is to trust anyone
             try:
                 context.load_verify_locations(cadata=authority)
             except (OSError, ValueError):
-                raise TlsError(self._path + " is no certificate in DER")
+                raise TlsError(self._path + " is no certificate in DER", True)
             self._context = context
         return self._context
 

@@ -1,87 +1,86 @@
 """Hands the bytes of waiting photos over by FTP, one by one, for as long as it takes.
 
 Newest first while the owner waits for the photo just taken, then oldest first. The session is opened before anyone
-presses, and kept open.
+presses, and kept open; at a press the data connection is opened too.
 """
 
 import asyncio
 import time
 
-from aa import log
-from aa.backoff import Backoff
-from aa.ftp import Ftp
+from aa import log, troubles
+from aa.ftp import PREPARED_MS, Ftp
 from aa.ftpwire import FtpError, FtpLost
+from aa.link import UP, Link
 from aa.queue import MediumError
+from aa.tls import Tls
 
-DOWN, CONNECTING, IDLE, SENDING, REFUSED = "down", "connecting", "up", "sending", "refused"
+SENDING = "sending"
 _LIVE_MS = 60_000
 _NOOP_EVERY_MS = 45_000
+_STEP_MS = 240_000  # the longest that one of its steps may take: each has a deadline of its own
 _REFUSED_PAUSE_MS = (5_000, 60_000, 600_000)
-_LOST = (OSError, EOFError, FtpLost, asyncio.TimeoutError)
 
 
-class Uploader:
-    """Takes photos from `queue`; `on_delivered(entry)` is called for each that the server has."""
+class Uploader(Link):
+    """Takes photos from `queue`; `on_delivered(entry)` is called for each that the server has.
 
-    def __init__(self, secrets, queue, on_delivered):
+    While it is `SENDING`, `sending` is the photo's entry and `percent` how much of it has left.
+    """
+
+    def __init__(self, secrets, queue, on_delivered, tls=None):
+        super().__init__("ftp")
         there = secrets["ftp"]
-        self._ftp = Ftp(there["host"], there["port"], secrets["camera"], secrets["token"])
+        tls = (tls or Tls()) if there.get("tls") else None
+        self._ftp = Ftp(there["host"], there["port"], secrets["camera"], secrets["token"], tls)
+        self._ftp.sent = self._note_sent
         self._queue = queue
         self._on_delivered = on_delivered
-        self._stale = False
-        self.state = DOWN
-        self.changed = lambda: None
+        self._expected = False
+        self.sending = None
+        self.percent = 0
 
-    def drop(self):
-        """The network was gone: don't trust the session."""
-        self._stale = True
+    def expect(self):
+        """A photo is being taken: have a connection ready for it."""
+        self._expected = True
+        self.hurry()
         self._queue.changed.set()
-
-    def _become(self, state):
-        self.state = state
-        self.changed()
 
     async def run(self, wifi):
         """Work for ever. `wifi.wait_up()` is awaited before each try to connect."""
-        backoff = Backoff()
-        said = None
-        while True:
-            await wifi.wait_up()
-            try:
-                self._become(CONNECTING)
-                await self._ftp.open()
-                self._stale = False
-                log.info("ftp up")
-                said = None
-                await self._work(backoff)
-            except _LOST as cause:
-                self._become(DOWN)
-                why = log.words(cause)
-            except FtpError as cause:
-                self._become(REFUSED)
-                why = log.words(cause)
-            finally:
-                await self._ftp.close()
-            if said != why:
-                said = why
-                log.warning("ftp down", why=why)
-            await asyncio.sleep_ms(backoff.next_ms())
+        await self.keep_up(wifi.wait_up, self._connect)
 
-    async def _work(self, backoff):
-        """Hand over what waits, then keep the session alive until more comes."""
-        while not self._stale:
-            entry = self._next()
-            if entry is None:
-                self._become(IDLE)
-                self._queue.changed.clear()
-                if self._next() is None and not await self._something_changed():
-                    await self._ftp.noop()
-                backoff.reset()
-                continue
-            self._become(SENDING)
+    async def _connect(self):
+        self.pulse.within(_STEP_MS)
+        try:
+            await self._ftp.open()
+            self.be_up()
+            log.info("ftp up")
+            while True:
+                await self._step()
+        finally:
+            self.sending = None
+            await self._ftp.close()
+
+    async def _step(self):
+        """Hand over one photo, or wait until there is one, and keep the session alive meanwhile."""
+        self.pulse.within(_STEP_MS)
+        entry = self._next()
+        if entry is not None:
             await self._hand_over(entry)
-            backoff.reset()
-        raise FtpLost("the network was gone")
+            return
+        self._queue.changed.clear()
+        if self._expected:
+            await self._prepare()
+        elif not await self._something_changed():
+            await self._ftp.noop()
+            self.heard()
+
+    async def _prepare(self):
+        self._expected = False
+        try:
+            await self._ftp.prepare()
+        except FtpError as cause:
+            log.warning("no data connection yet", why=log.words(cause))
 
     async def _something_changed(self):
         try:
@@ -91,7 +90,7 @@ class Uploader:
         return True
 
     def _pause_ms(self):
-        pauses = [_NOOP_EVERY_MS]
+        pauses = [PREPARED_MS if self._ftp.is_prepared else _NOOP_EVERY_MS]
         now = time.ticks_ms()
         for entry in self._queue:
             if not entry.delivered:
@@ -113,20 +112,36 @@ class Uploader:
 
     async def _hand_over(self, entry):
         started = time.ticks_ms()
+        self.sending, self.percent = entry, 0
+        self.become(SENDING)
         try:
             await self._send(entry, self._queue.facts(entry), entry.photo + ".jpg")
         except FtpError as refusal:
             self._put_off(entry, refusal)
             if refusal.code == 421:
-                raise FtpLost("the server is leaving")
+                raise
             return
         except MediumError as cause:  # maybe in the middle of it: the session is in doubt
             self._put_off(entry, cause)
             raise FtpLost("a photo can't be read")
+        finally:
+            self._expected = False
+            self.sending = None
+            self.become(UP)
         entry.again = False
         entry.refusals = 0
+        self.lasting = None
+        self.did_well()
         log.info("photo delivered", photo=entry.photo, ms=time.ticks_diff(time.ticks_ms(), started))
         self._on_delivered(entry)
+
+    def _note_sent(self, done, total):
+        """Called for each piece of a photo that has left."""
+        self.pulse.within(_STEP_MS)
+        percent = done * 100 // total
+        if percent != self.percent:
+            self.percent = percent
+            self.changed()
 
     async def _send(self, entry, facts, name):
         total = facts["bytes"]
@@ -142,6 +157,7 @@ class Uploader:
     def _put_off(self, entry, cause):
         """Try the others first. The photo stays here: the server may be mended, or the card put back."""
         log.warning("photo put off", photo=entry.photo, why=log.words(cause))
+        self.trouble = self.lasting = troubles.of_photo(cause)
         pause = _REFUSED_PAUSE_MS[min(entry.refusals, len(_REFUSED_PAUSE_MS) - 1)]
         entry.refusals += 1
         entry.not_before_ticks = time.ticks_add(time.ticks_ms(), pause)

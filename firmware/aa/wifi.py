@@ -1,31 +1,55 @@
-"""Wi-Fi, kept up for ever. Without it the camera goes on taking photos; they wait on the card."""
+"""Wi-Fi, kept up for ever. Without it the camera goes on taking photos; they wait on the card.
+
+The access point that was good last time is asked first, on its own channel (`remembered`); only then is there a scan,
+which also tells which of the known networks are in reach. A password that is refused is tried again, but slowly.
+"""
 
 import asyncio
+import time
 
 import network
 
-from aa import dns, log
+from aa import dns, log, radio, troubles
 from aa.backoff import Backoff
+from aa.link import CONNECTING, DOWN, REFUSED, UP
+from aa.pulse import Pulse
+from aa.remembered import Remembered
 
-DOWN, CONNECTING, UP = "down", "connecting", "up"
-_CONNECT_MS = 20_000
+_QUICK_MS = 5_000
+_JOIN_MS = 20_000
+_LOOK_MS = 100
 _LOOK_EVERY_MS = 500
+_ROUND_MS = 60_000  # a round with the quick try, a scan and one network; more for each more
+_LATE_MS = 15_000
+_DEAF_MS = 180_000  # the links ask for a sign of life every 45 s
 
 
 class Wifi:
-    """`secrets` has the network's ssid and password."""
+    """`secrets` has the networks in `wifi`, `country` and `hostname`; `path` is where the last good one is remembered.
 
-    def __init__(self, secrets):
-        self._ssid = secrets["wifi"].get("ssid", "")
-        self._password = secrets["wifi"].get("password", "")
+    `ssid` is the network that it is in, or tries. `lost()` is called when connections that were made are worth nothing
+    any more.
+    """
+
+    def __init__(self, secrets, path="/wifi.json"):
+        self._networks = [radio.Network(one["ssid"], one["password"]) for one in secrets["wifi"]]
+        self._remembered = Remembered(path)
+        radio.introduce(secrets.get("country"), secrets.get("hostname"))
         self._wlan = network.WLAN(network.STA_IF)
         self._up = asyncio.Event()
+        self._retry = asyncio.Event()
+        self._deaf_pauses = Backoff(_DEAF_MS, 10 * _DEAF_MS)
+        self._heard_ticks = None
+        self._said = None
         self.state = DOWN
+        self.trouble = None
+        self.ssid = None
+        self.pulse = Pulse()
         self.changed = lambda: None
         self.lost = lambda: None
 
-    def _become(self, state):
-        self.state = state
+    def _become(self, state, trouble=None):
+        self.state, self.trouble = state, trouble
         if state == UP:
             self._up.set()
         else:
@@ -36,6 +60,16 @@ class Wifi:
         """Return once there is a network."""
         await self._up.wait()
 
+    def heard(self):
+        """A server has spoken: this network is good for something."""
+        self._heard_ticks = time.ticks_ms()
+        self._deaf_pauses.reset()
+
+    def hurry(self):
+        """Someone waits: a pause between two tries is over."""
+        if self.state == DOWN:
+            self._retry.set()
+
     def rssi_dbm(self):
         """Return the signal's strength in dBm, or None without a network."""
         try:
@@ -45,42 +79,118 @@ class Wifi:
 
     async def run(self):
         """Work for ever."""
-        backoff = Backoff(1_000, 60_000)
+        pauses = Backoff(1_000, 30_000)
         while True:
-            self._become(CONNECTING)
-            if await self._connect():
-                backoff.reset()
-                await self._while_connected()
-            self._become(DOWN)
-            await asyncio.sleep_ms(backoff.next_ms())
+            self._retry.clear()
+            self._become(CONNECTING, self.trouble)
+            self.pulse.within(_ROUND_MS + _JOIN_MS * len(self._networks))
+            trouble = await self._join_any()
+            if trouble is None:
+                pauses.reset()
+                trouble = await self._while_connected()
+            self._say(trouble)
+            waits_ms = [one.put_off_ms() for one in self._networks]
+            refused = not waits_ms or min(waits_ms) > 0
+            self._become(REFUSED if refused else DOWN, trouble)
+            await self._pause(min(waits_ms or [_JOIN_MS]) if refused else pauses.next_ms())
 
-    async def _connect(self):
+    def _say(self, trouble):
+        if trouble != self._said:
+            self._said = trouble
+            log.warning("wifi down", why=trouble[0], ssid=self.ssid)
+
+    async def _pause(self, pause_ms):
+        self.pulse.within(pause_ms + _LATE_MS)
         try:
-            self._wlan.active(True)
-            if hasattr(self._wlan, "PM_NONE"):
-                self._wlan.config(pm=self._wlan.PM_NONE)  # else what comes in waits up to 300 ms for a beacon
-            if not self._wlan.isconnected():
-                self._wlan.connect(self._ssid, self._password)
+            await asyncio.wait_for_ms(self._retry.wait(), pause_ms)
+        except asyncio.TimeoutError:
+            pass
+
+    async def _join_any(self):
+        """Join the best network there is. Returns None, or the trouble."""
+        try:
+            radio.switch_on(self._wlan)
         except OSError as cause:
-            log.warning("wifi does not start", why=log.words(cause))
-            return False
-        for _ in range(_CONNECT_MS // 100):
-            if self._wlan.isconnected():
-                return True
-            await asyncio.sleep_ms(100)
-        log.warning("no wifi", ssid=self._ssid)
-        self._wlan.disconnect()
-        return False
+            log.warning("radio does not start", why=log.words(cause))
+            return troubles.NO_WIFI
+        last = self._remembered
+        known = [one for one in self._networks if one.ssid == last.ssid and not one.put_off_ms()]
+        if known and last.bssid and await self._join(known[0], last.bssid, last.channel, _QUICK_MS) is None:
+            return None
+        seen = await radio.scan(self._wlan)
+        trouble = troubles.NO_WIFI if self._networks else troubles.NO_NETWORKS
+        for one, bssid, channel in radio.candidates(self._networks, seen, last.ssid):
+            if one.put_off_ms():
+                trouble = troubles.WIFI_PASSWORD
+                continue
+            trouble = await self._join(one, bssid, channel, _JOIN_MS)
+            if trouble is None:
+                return None
+            if trouble == troubles.WIFI_PASSWORD:
+                one.put_off()
+        return trouble
+
+    async def _join(self, one, bssid, channel, timeout_ms):
+        """Join a network. Returns None, or the trouble; it is then left."""
+        self.ssid = one.ssid
+        self.changed()
+        wlan = self._wlan
+        try:
+            stale = radio.failure(wlan)  # of the last try: not to be taken for this one's
+            radio.connect(wlan, one, bssid, channel)
+            for waited_ms in range(0, timeout_ms, _LOOK_MS):
+                if wlan.isconnected():
+                    one.accept()
+                    self._remembered.note(one.ssid, bssid, radio.channel(wlan) or channel)
+                    return None
+                trouble = radio.failure(wlan)
+                if trouble and (trouble != stale or waited_ms >= radio.STALE_MS):
+                    break
+                await asyncio.sleep_ms(_LOOK_MS)
+            else:
+                trouble = troubles.WIFI_NO_ADDRESS if radio.is_associated(wlan) else troubles.NO_WIFI
+            wlan.disconnect()
+            return trouble
+        except (OSError, ValueError) as cause:
+            log.warning("wifi does not join", ssid=one.ssid, why=log.words(cause))
+            return troubles.NO_WIFI
 
     async def _while_connected(self):
+        """Watch over the network for as long as it is there. Returns what became of it."""
         facts = self._wlan.ifconfig()
         dns.use_server(facts[3])
-        log.info("wifi up", address=facts[0])
+        log.info("wifi up", ssid=self.ssid, address=facts[0])
+        self._said = None
+        self._heard_ticks = time.ticks_ms()
+        deaf_ms = self._deaf_pauses.next_ms()
         self._become(UP)
-        while self._wlan.isconnected():
-            await asyncio.sleep_ms(_LOOK_EVERY_MS)
-        log.warning("wifi lost")
-        self.lost()
+        try:
+            while self._wlan.isconnected():
+                self.pulse.within(_LATE_MS)
+                if time.ticks_diff(time.ticks_ms(), self._heard_ticks) > deaf_ms:
+                    return self._start_anew()
+                facts = self._follow(facts)
+                await asyncio.sleep_ms(_LOOK_EVERY_MS)
+            return troubles.NO_WIFI
+        finally:
+            self._become(DOWN)
+            self.lost()
+
+    def _follow(self, facts):
+        """After a new address from DHCP, connections from the old one get no answer any more."""
+        now = self._wlan.ifconfig()
+        if now != facts:
+            log.warning("wifi has a new address", address=now[0], before=facts[0])
+            dns.use_server(now[3])
+            self.lost()
+        return now
+
+    def _start_anew(self):
+        """It says that it is connected, but no server was heard for long: maybe it is the radio."""
+        log.warning("wifi is deaf: it starts anew")
+        self._remembered.forget()
+        self.stop()
+        return troubles.WIFI_DEAF
 
     def stop(self):
         """Switch the radio off."""

@@ -8,10 +8,12 @@ holds for every umqtt.simple from 1.3.4 to 1.8.0, and needs no change to it, not
 
 import umqtt.simple
 
+from aa.net import Lost
+
 CONNACK, PUBLISH, PUBACK, SUBACK, PINGRESP = 0x20, 0x30, 0x40, 0x90, 0xD0
 
 
-class BadPacket(Exception):
+class BadPacket(Lost):
     """The peer sent what MQTT 3.1.1 does not allow here; only closing the connection helps."""
 
 

@@ -3,7 +3,9 @@
 import asyncio
 import time
 
-from aa import mqtt, wire
+from aa import link as links
+from aa import troubles, wire
+from aa.link import REFUSED, UP
 from aa.mqtt import LinkLost, Mqtt
 from helpers import araises, raises, serve, until
 
@@ -59,7 +61,7 @@ class Broker:
         await self.streams[-1].drain()
 
     async def is_up(self, times=1):
-        await until(lambda: self.link.state == mqtt.UP and self.ups == times)
+        await until(lambda: self.link.state == UP and self.ups == times)
 
 
 def _publish(topic, body, qos=1):
@@ -110,7 +112,7 @@ async def a_silent_broker_is_left_by_the_ping_watchdog():
     link = await broker.start()
     await broker.is_up()
     started = time.ticks_ms()
-    await until(lambda: link.state != mqtt.UP)
+    await until(lambda: link.state != UP)
     assert time.ticks_diff(time.ticks_ms(), started) < 2_500
     assert b"\xc0\x00" in broker.received
     await until(lambda: broker.ups == 2)
@@ -121,21 +123,29 @@ async def an_answered_ping_keeps_the_link():
     await broker.start()
     await broker.is_up()
     await asyncio.sleep_ms(1_800)
-    assert broker.ups == 1 and broker.link.state == mqtt.UP and broker.received.count(b"\xc0\x00") >= 2
+    assert broker.ups == 1 and broker.link.state == UP and broker.received.count(b"\xc0\x00") >= 2
 
 
 async def a_broker_that_accepts_and_says_nothing_is_given_up():
     broker = Broker(connack=b"", answer_ms=200)
     link = await broker.start()
     await until(lambda: len(broker.streams) >= 2)
-    assert link.state != mqtt.UP and not link.publish("status", b"x")
+    assert link.state != UP and not link.publish("status", b"x")
 
 
-async def a_refused_login_is_tried_again_and_never_counts_as_up():
+async def a_refused_login_is_tried_again_slowly_and_never_counts_as_up():
+    links.REFUSED_MS = (600, 600)
     broker = Broker(connack=b"\x20\x02\x00\x05")
-    await broker.start()
+    refused = await broker.start()
+    await until(lambda: refused.state == REFUSED)
+    started = time.ticks_ms()
+    assert refused.trouble == troubles.TOKEN
+    refused.hurry()  # a press does not hurry who is refused
     await until(lambda: len(broker.streams) >= 2)
-    assert broker.ups == 0
+    assert time.ticks_diff(time.ticks_ms(), started) >= 290 and broker.ups == 0
+    broker.connack = _CONNACK
+    await until(lambda: refused.state == UP)
+    assert refused.trouble is None
 
 
 async def after_a_broken_connection_everything_starts_anew():

@@ -7,7 +7,8 @@ import time
 from aa import dns, jpeg
 from aa.backoff import Backoff
 from aa.capture import NoFrame, Sensor
-from aa.settings import BadSettings, Settings, load_secrets
+from aa.secrets import load_secrets
+from aa.settings import BadSettings, Settings
 from aa.shutter import Shutter
 from helpers import JPEG, araises, raises
 

@@ -191,6 +191,9 @@ class Booth:
     def activity(self, **_):
         pass
 
+    def expect_photo(self):
+        pass
+
     def stamp(self, _):
         return {}
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 
+from aa import troubles
 from aa.ftpwire import FtpError, FtpLost
 from aa.queue import Queue
 from aa.uploader import Uploader
@@ -19,6 +20,7 @@ class Session:
         self.opened, self.stored, self.asked, self.sizes, self.refusals = 0, [], [], {}, {}
         self.gate = asyncio.Event()
         self.gate.set()
+        self.prepared, self.is_prepared = 0, False
 
     async def open(self):
         self.opened += 1
@@ -28,6 +30,10 @@ class Session:
 
     async def noop(self):
         pass
+
+    async def prepare(self):
+        self.prepared += 1
+        self.is_prepared = True
 
     async def size(self, name):
         self.asked.append(name)
@@ -187,6 +193,68 @@ async def after_a_lost_network_the_session_is_not_trusted():
     queue = Queue("q")
     session, uploader, running = _start(queue)
     await until(lambda: uploader.state == "up")
-    uploader.drop()
+    uploader.drop("wifi lost")
     await until(lambda: session.opened == 2 and uploader.state == "up")
+    running.cancel()
+
+
+async def a_press_has_the_data_connection_opened_once():
+    queue = Queue("q")
+    session, uploader, running = _start(queue)
+    await until(lambda: uploader.state == "up")
+    uploader.expect()
+    await until(lambda: session.prepared == 1)
+    await asyncio.sleep_ms(50)
+    assert session.prepared == 1
+    await _add(queue, 0, ago_ms=0)
+    await until(lambda: not len(queue))
+    running.cancel()
+
+
+async def a_press_ends_the_pause_between_two_tries():
+    queue = Queue("q")
+    session, uploader, running = _start(queue)
+    opened = session.open
+
+    async def refuse():
+        await opened()
+        raise OSError(111)
+
+    session.open = refuse
+    await until(lambda: session.opened == 4)
+    assert uploader.trouble == troubles.NO_ANSWER
+    session.open = opened
+    started = time.ticks_ms()
+    await until(lambda: uploader.state == "down")
+    uploader.expect()
+    await until(lambda: uploader.state == "up")
+    assert time.ticks_diff(time.ticks_ms(), started) < 1_000 and uploader.trouble is None
+    running.cancel()
+
+
+async def a_full_server_is_shown_until_it_takes_a_photo():
+    queue = Queue("q")
+    await _add(queue, 0)
+    session, uploader, running = _start(queue)
+    session.refusals[_name(0)] = [FtpError(452, "no room")]
+    await until(lambda: uploader.lasting == troubles.SERVER_FULL)
+    assert uploader.state == "up"
+    next(iter(queue)).not_before_ticks = time.ticks_ms()
+    queue.changed.set()
+    await until(lambda: not len(queue))
+    assert uploader.trouble is None
+    running.cancel()
+
+
+async def how_much_of_a_photo_has_left_is_known():
+    queue = Queue("q")
+    session, uploader, running = _start(queue)
+    entry = await _add(queue, 0)
+    session.gate.clear()
+    await until(lambda: uploader.sending is entry)
+    assert (uploader.state, uploader.percent) == ("sending", 0)
+    uploader._note_sent(30, 40)
+    assert uploader.percent == 75 and not uploader.pulse.is_late()
+    session.gate.set()
+    await until(lambda: uploader.sending is None)
     running.cancel()
