@@ -50,13 +50,27 @@ class MqttSettings(_Section):
 
     host: str = Field(default="0.0.0.0", description="Address to listen on, or, of an external broker, to connect to.")  # noqa: S104 - cameras live on the LAN
     port: Port = Field(default=1883, description="Port of MQTT; 0 takes any free one.")
-    tls_port: Port | None = Field(default=None, description="Port of MQTT over TLS; unset: no TLS listener.")
+    tls_port: Port | None = Field(default=None, description="Port of MQTT over TLS (8883 is usual); unset: none.")
+    plain: bool = Field(
+        default=True, description="Whether MQTT without TLS is open to the network; false: to this machine alone."
+    )
     broker: BrokerKind = Field(default=BrokerKind.AUTO, description="auto, mosquitto, nats or external.")
     root: Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")] = Field(
         default="aperture", description="The first level of every topic."
     )
     username: str = Field(default="bridge", description="The bridge's account on an external broker.")
     password: SecretStr | None = Field(default=None, description="Its password; needed for an external broker only.")
+
+    @model_validator(mode="after")
+    def _some_way_in(self) -> Self:
+        if not self.plain and self.tls_port is None:
+            raise ValueError("mqtt.plain is false, so cameras need mqtt.tls_port (8883 is usual)")
+        return self
+
+    @property
+    def plain_host(self) -> str:
+        """The address that MQTT without TLS listens on."""
+        return self.host if self.plain else "127.0.0.1"
 
 
 class FtpSettings(_Section):
@@ -68,7 +82,7 @@ class FtpSettings(_Section):
         default=None, description="Range of data ports, like 50000-50099; unset: any free one."
     )
     masquerade: str | None = Field(default=None, description="Address that PASV answers with, behind NAT.")
-    tls: FtpTls = Field(default=FtpTls.OFF, description="off, allow or require.")
+    tls: FtpTls = Field(default=FtpTls.OFF, description="Explicit FTPS: off, allow or require.")
     max_connections: Annotated[int, Field(ge=1)] = Field(default=512, description="Control connections at one time.")
     max_per_address: Annotated[int, Field(ge=1)] = Field(default=64, description="Control connections of one address.")
     max_logins: Annotated[int, Field(ge=1)] = Field(
@@ -181,8 +195,6 @@ class Settings(BaseSettings):
         """Refuse what this version would silently ignore."""
         for name, is_set in {
             "photos_url": self.photos_url is not None,
-            "mqtt.tls_port": self.mqtt.tls_port is not None,
-            "ftp.tls": self.ftp.tls is not FtpTls.OFF,
             "discord.bot_token": self.discord.bot_token is not None,
             "discord.channel_id": self.discord.channel_id is not None,
         }.items():

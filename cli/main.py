@@ -14,6 +14,7 @@ from aperture.store.errors import StoreError
 from cli.errors import CommandLineError
 
 FAILED, USAGE = 1, 2
+_MOST_DAYS = 7300
 
 Subparsers = Any  # argparse's own type is private
 
@@ -43,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_camera(commands)
     _add_account(commands)
     _add_token(commands)
+    _add_tls(commands)
     _add_tools(commands)
     return parser
 
@@ -102,6 +104,27 @@ def _add_token(commands: Subparsers) -> None:
     create.add_argument("--role", choices=["reader", "operator"], default="reader", help="default: reader")
     _add(verbs, "list", "cli.tokens:list_all", "list the tokens", json=True)
     _add(verbs, "revoke", "cli.tokens:revoke", "void a token", json=True).add_argument("name")
+
+
+def _add_tls(commands: Subparsers) -> None:
+    verbs = _group(commands, "tls", "certificates for MQTT and FTP over TLS")
+    init = _add(verbs, "init", "cli.tls:init", "make a CA and this server's certificate, or renew it", json=True)
+    init.add_argument(
+        "--host",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="NAME",
+        help="a further name or address of this server",
+    )
+    init.add_argument("--days", type=_days, default=3650, metavar="N", help="how long it is good for (default: 3650)")
+    init.add_argument("--force", action="store_true", help="make a new CA, which no camera trusts yet")
+
+
+def _days(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MOST_DAYS):
+        raise argparse.ArgumentTypeError(f"a number of days from 1 to {_MOST_DAYS}, not {text!r}")
+    return int(text)
 
 
 def _add_tools(commands: Subparsers) -> None:

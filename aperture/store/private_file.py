@@ -17,12 +17,12 @@ class Owner:
     gid: int
 
 
-def write(path: Path, text: str, *, owner: Owner | None = None) -> None:
-    """Put `text` in `path` with mode 0600, in one step: a reader sees the old content or the new.
+def write(path: Path, content: str | bytes, *, owner: Owner | None = None) -> None:
+    """Put `content` in `path` with mode 0600, in one step: a reader sees the old content or the new.
 
     Args:
         path: the file; its folder must be there.
-        text: all of its content.
+        content: all that it is to hold; text as UTF-8.
         owner: whom to give it to; needs root. None: the user who runs us.
 
     Raises:
@@ -32,10 +32,10 @@ def write(path: Path, text: str, *, owner: Owner | None = None) -> None:
     part.unlink(missing_ok=True)
     # O_EXCL and O_NOFOLLOW: whoever may write in this folder can't have us write through a link of theirs.
     handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
+    with os.fdopen(handle, "wb") as file:
         if owner is not None:
             os.fchown(handle, owner.uid, owner.gid)
-        file.write(text)
+        file.write(content.encode() if isinstance(content, str) else content)
         file.flush()
         os.fsync(handle)
     part.replace(path)
