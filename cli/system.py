@@ -21,6 +21,7 @@ from aperture.store import accounts, service_secret
 from aperture.store.accounts import Role
 from aperture.store.blobs import LocalBlobs
 from aperture.store.database import Database
+from aperture.tls.files import TlsFiles
 from cli import runfile
 from cli.errors import CommandLineError
 from cli.main import version
@@ -152,6 +153,7 @@ async def _start_ftp(stack: AsyncExitStack, system: System) -> None:
         blobs=system.blobs,
         partial_dir=data_dir / "partial",
         firmware_dir=firmware_dir,
+        tls_files=TlsFiles.of(data_dir),
         on_stored=system.hints.wake,
     )
     await asyncio.to_thread(server.start)

@@ -1,4 +1,4 @@
-"""The commands that this server knows, as pyftpdlib's table of them: RFC 959, 2389, 2428 and 3659, and SITE SHA256."""
+"""The commands that this server knows, as pyftpdlib's table: RFC 959, 2389, 2428, 3659 and 4217, and SITE SHA256."""
 
 from typing import Any
 
@@ -12,6 +12,7 @@ COMMANDS: dict[str, dict[str, Any]] = {
     "ABOR": _command("ABOR (stop the transfer)", arg=False),
     "ALLO": _command("ALLO <bytes> (the size of the whole file that comes next)", arg=True),
     "APPE": _command("APPE <file> (go on with an upload)", arg=True),
+    "AUTH": _command("AUTH TLS (go over to TLS)", arg=True, auth=False),
     "CDUP": _command("CDUP", arg=False),
     "CWD": _command("CWD [<folder>]", arg=None),
     "DELE": _command("DELE <file>", arg=True),
@@ -28,7 +29,9 @@ COMMANDS: dict[str, dict[str, Any]] = {
     "OPTS": _command("OPTS UTF8", arg=True),
     "PASS": _command("PASS <password>", arg=None, auth=False),
     "PASV": _command("PASV", arg=False),
+    "PBSZ": _command("PBSZ 0 (before PROT)", arg=True, auth=False),
     "PORT": _command("PORT (active mode; refused)", arg=True),
+    "PROT": _command("PROT <P|C> (data connections under TLS, or in the clear)", arg=True, auth=False),
     "PWD": _command("PWD", arg=False),
     "QUIT": _command("QUIT", arg=False, auth=False),
     "REIN": _command("REIN", arg=False),

@@ -142,6 +142,11 @@ class Control(FTPHandler):
             self.producer_fifo.clear()
             self.producer_fifo.append(b"".join(replies))
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether commands wait for their turn."""
+        return bool(self._waiting)
+
     def say_goodbye(self, reply: str) -> None:
         """Send a last reply and close the session."""
         if not self._closed:
@@ -263,11 +268,15 @@ class Control(FTPHandler):
         """Tell that it is alive, and nothing more."""
         self.respond("502 STAT lists no files here." if path else "211 Aperture Archive is at your service.")
 
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What goes beyond RFC 959."""
+        return ("EPSV", "PASV", "REST STREAM", "SITE SHA256", "SIZE", "UTF8")
+
     def ftp_FEAT(self, line: str) -> None:  # noqa: N802
         """List what goes beyond RFC 959 (RFC 2389)."""
         del line
-        features = ("EPSV", "PASV", "REST STREAM", "SITE SHA256", "SIZE", "UTF8")
-        self.push("211-Extensions:\r\n" + "".join(f" {feature}\r\n" for feature in features))
+        self.push("211-Extensions:\r\n" + "".join(f" {feature}\r\n" for feature in self.features))
         self.respond("211 End")
 
     def ftp_PWD(self, line: str) -> None:  # noqa: N802

@@ -2,6 +2,7 @@
 
 A camera in a hurry sends its bytes, and even its FIN, ahead of the reply to STOR; pyftpdlib would throw them away. Here
 the connection joins the event loop only once it has something to do: until then the kernel's buffer holds the bytes.
+The same holds for a TLS handshake (PROT P): it is answered once there is a command that needs the connection.
 """
 
 # pyftpdlib has no annotations: what pyright can't know about its classes is not an error of ours.
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import socket
 import sys
+from collections import deque
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ import structlog
 
 from broker.ftp.engine import DTPHandler, PassiveDTP
 from broker.ftp.errors import RefusedError
+from broker.ftp.tls import TlsSocket, secure
 
 if TYPE_CHECKING:
     from broker.ftp.session import Session
@@ -28,18 +31,22 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 STALL_S = 60
+_HANDSHAKE_S = 20.0  # an ESP32 needs two or three
 _ROUNDS = 4  # reads before other connections have their turn
 _DRAIN_ROUNDS = 64
+_RECORDS = 16  # under TLS a read is one record, of 4 KiB from a camera
 
 
 class DataChannel(DTPHandler):
     """One data connection."""
 
     timeout = STALL_S
+    producer_fifo: deque[bytes | None]
 
     def __init__(self, sock: socket.socket, cmd_channel: Session) -> None:
         """Take an accepted connection of a session."""
         self.transfer: Transfer | None = None
+        self._shaking = False
         with suppress(OSError):  # reset before it was accepted
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         super().__init__(sock, cmd_channel)
@@ -54,19 +61,88 @@ class DataChannel(DTPHandler):
         """Read the connection to its end into `transfer`; the session is told of the end."""
         self.transfer = transfer
         self.receive = True
-        self._pump(_ROUNDS)
+        self._secure()
+        self._read(_ROUNDS)
         if not self._closed:
             self._initialized = True
             self.modify_ioloop_events(self.ioloop.READ)
 
+    def push(self, data: bytes) -> None:
+        """Send data, if need be once hands have been shaken."""
+        self._secure()
+        if self._shaking:
+            self._initialized = True
+            self.modify_ioloop_events(self.ioloop.READ)
+            self.producer_fifo.append(data)
+            self._shake()
+        elif not self._closed:
+            super().push(data)
+
     def drain(self) -> None:
         """Take what the kernel holds, and perhaps the end, before the connection is given up."""
         if self.transfer is not None:
-            self._pump(_DRAIN_ROUNDS)
+            self._read(_DRAIN_ROUNDS)
+
+    def readable(self) -> bool:
+        """See asyncore."""
+        return self._shaking or bool(super().readable())
 
     def handle_read_event(self) -> None:
         """See asyncore."""
-        self._pump(_ROUNDS)
+        self._read(_ROUNDS)
+
+    def _read(self, rounds: int) -> None:
+        if self._shaking:
+            self._shake()
+        if not self._shaking and not self._closed:
+            self._pump(rounds * _RECORDS if isinstance(self.socket, TlsSocket) else rounds)
+
+    # TLS
+
+    def _secure(self) -> None:
+        """Begin a handshake, if data is to go under TLS and there was none."""
+        session = self.cmd_channel
+        tls = session.shared.tls if session.protects_data else None
+        if tls is None or self.socket is None or isinstance(self.socket, TlsSocket):
+            return
+        try:
+            self.socket = secure(self.socket, tls.current())
+        except OSError as error:  # the peer is gone
+            self._not_secured(error)
+        else:
+            self._shaking = True
+            self.call_later(_HANDSHAKE_S, self._shaken_too_long)
+
+    def _shake(self) -> None:
+        try:
+            if isinstance(self.socket, TlsSocket):
+                self.socket.do_handshake()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._not_secured(error)
+            return
+        self._shaking = False
+        if self.transfer is None:  # there is something to send
+            self.modify_ioloop_events(self.ioloop.WRITE)
+            self._wanted_io_events = self.ioloop.WRITE
+
+    def _shaken_too_long(self) -> None:
+        if self._shaking:
+            self._not_secured(TimeoutError(f"it took more than {_HANDSHAKE_S:.0f} s"))
+
+    def _not_secured(self, error: OSError) -> None:
+        """Give up before any byte came. 425 rather than 522 or 535: the next attempt may well succeed."""
+        self._shaking = False
+        session = self.cmd_channel
+        if isinstance(self.socket, TlsSocket):
+            session.tell_failure(self.socket)
+        reply = f"425 No TLS on the data connection: {error.strerror or error}."
+        if self.transfer is None:
+            self._resp = (reply, None)
+            self.close()
+        else:
+            self.fail(RefusedError(425, reply[4:]))
 
     def handle_close(self) -> None:
         """See asyncore: the peer is gone."""

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from broker.ftp.control import Control
 from broker.ftp.errors import RefusedError
 from broker.ftp.paths import absolute
+from broker.ftp.secure import Secure
 
 
-class Folders(Control):
+class Folders(Secure):
     """A session as far as it needs no bytes."""
 
     def ftp_CWD(self, path: str) -> None:  # noqa: N802 - pyftpdlib finds commands by name

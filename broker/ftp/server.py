@@ -18,6 +18,8 @@ import structlog
 from aperture.settings import FtpSettings, FtpTls
 from aperture.store.blobs import LocalBlobs
 from aperture.store.database import Database
+from aperture.tls.errors import TlsError
+from aperture.tls.files import LiveContext, TlsFiles
 from broker.ftp.accounts import Accounts
 from broker.ftp.batch import Kit
 from broker.ftp.commit import Committer
@@ -47,7 +49,7 @@ class Listener(FTPServer):
         self.shared = shared
         self.max_cons = settings.max_connections
         self.max_cons_per_ip = settings.max_per_address
-        super().__init__((settings.host, settings.port), _session_class(settings.tls), ioloop=ioloop, backlog=_BACKLOG)
+        super().__init__((settings.host, settings.port), Session, ioloop=ioloop, backlog=_BACKLOG)
 
     def _accept_new_cons(self) -> bool:
         self.shared.make_room()
@@ -75,6 +77,7 @@ class FtpServer:
         blobs: LocalBlobs,
         partial_dir: Path,
         firmware_dir: Path | None = None,
+        tls_files: TlsFiles | None = None,
         on_stored: Callable[[], None] | None = None,
     ) -> None:
         """Prepare; nothing is opened before `start`.
@@ -85,11 +88,13 @@ class FtpServer:
             blobs: Where photos' bytes go.
             partial_dir: The folder of unfinished uploads, on the same file system as the photos.
             firmware_dir: What cameras may read as `/firmware/`, if anything.
+            tls_files: The certificate; needed where `settings.tls` is not off.
             on_stored: Called from the commit thread after each batch of stored photos: a hint, for the rows are there.
         """
         self._settings = settings
         self._kit = Kit(database=database, blobs=blobs, partials=Partials(root=partial_dir))
         self._firmware_dir = firmware_dir
+        self._tls_files = tls_files
         self._on_stored = on_stored
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -102,14 +107,15 @@ class FtpServer:
         Blocks for as long as the sweep takes: from asyncio call it through `asyncio.to_thread`.
 
         Raises:
-            FtpError: the address can't be listened on, or the settings ask for what isn't there.
+            FtpError: the address can't be listened on, or FTPS is asked for and there is no certificate.
             StoreError: the database does not answer.
         """
         if self._thread is not None:
             raise FtpError("this server was started already: make a new one")
+        tls = self._load_certificate()
         _raise_descriptor_limit(self._settings.max_connections)
         sweep(self._kit, partial_days=self._settings.partial_days)
-        self._prepare()
+        self._prepare(tls)
         try:
             self._accounts.load()
             self._listener = Listener(shared=self._shared, ioloop=self._ioloop)
@@ -140,7 +146,17 @@ class FtpServer:
         self._mailbox.post(self._end)
         join(self._thread)
 
-    def _prepare(self) -> None:
+    def _load_certificate(self) -> LiveContext | None:
+        if self._settings.tls is FtpTls.OFF:
+            return None
+        if self._tls_files is None:
+            raise FtpError("ftp.tls is not off, but this server was given no certificate")
+        try:
+            return LiveContext(self._tls_files)
+        except TlsError as error:
+            raise FtpError(f"can't serve FTPS (ftp.tls): {error}") from error
+
+    def _prepare(self, tls: LiveContext | None) -> None:
         self._ioloop = IOLoop()
         self._mailbox = Mailbox(ioloop=self._ioloop)
         self._committer = Committer(
@@ -156,6 +172,7 @@ class FtpServer:
             accounts=self._accounts,
             committer=self._committer,
             firmware_dir=self._firmware_dir,
+            tls=tls,
         )
 
     def _shut(self) -> None:
@@ -201,10 +218,3 @@ def _raise_descriptor_limit(connections: int) -> None:
         return
     if room < wanted:
         log.warning("too few open files allowed for ftp.max_connections: raise ulimit -n", limit=room, wanted=wanted)
-
-
-def _session_class(tls: FtpTls) -> type[Session]:
-    """Return what serves a connection. FTPS (RFC 4217) has its place here."""
-    if tls is not FtpTls.OFF:
-        raise FtpError(f"FTPS is not available: set ftp.tls to off rather than {tls}")
-    return Session

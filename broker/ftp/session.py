@@ -331,7 +331,7 @@ class Session(Folders):
         """Take the data connection if it has come, or else see that it may; whatever waited for it before gives up.
 
         Raises:
-            RefusedError: nobody has asked for one.
+            RefusedError: nobody has asked for one, or it would be in the clear and must not.
         """
         self._drop_pending()
         self._out_dtp_queue = None
@@ -340,6 +340,7 @@ class Session(Folders):
                 self._dtp_acceptor.handle_accept()  # here already? Then the bytes come before any later command
         except OSError as error:
             raise RefusedError(425, "The data connection can't be taken now; try again later.") from error
+        self.need_protection()
         if self.data_channel is None and self._dtp_acceptor is None:
             raise RefusedError(425, "Open a data connection first, with EPSV or PASV.")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aperture.settings import FtpSettings
+from aperture.tls.files import LiveContext
 from broker.ftp.accounts import Accounts
 from broker.ftp.batch import Kit
 from broker.ftp.commit import Committer
@@ -40,6 +41,7 @@ class Shared:
     accounts: Accounts
     committer: Committer
     firmware_dir: Path | None
+    tls: LiveContext | None
     sessions: set[Session] = field(default_factory=set["Session"])
     active: dict[Target, Session] = field(default_factory=dict[Target, "Session"])
     committing: set[Target] = field(default_factory=set[Target])

@@ -6,12 +6,14 @@ import hashlib
 import io
 import random
 import socket
+import ssl
 import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import pytest
 from PIL import Image, ImageDraw
@@ -23,6 +25,8 @@ from aperture.store import accounts, events, photos
 from aperture.store.accounts import Role
 from aperture.store.blobs import LocalBlobs
 from aperture.store.database import Database, sqlite_url
+from aperture.tls import authority
+from aperture.tls.files import TlsFiles
 from broker.ftp import FtpServer
 
 DEADLINE_S = 10
@@ -50,19 +54,77 @@ def with_thumbnail(photo: bytes, thumbnail: bytes) -> bytes:
     return photo[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + photo[2:]
 
 
-class Wire:
-    """A camera's control connection, byte by byte."""
+class Shaken:
+    """A data connection under TLS: hands are shaken when there is something to send, as a camera does after STOR."""
 
-    def __init__(self, port: int, *, source: str = "127.0.0.1") -> None:
-        self.port = port
+    def __init__(self, plain: socket.socket, trust: ssl.SSLContext) -> None:
+        self.plain, self.trust = plain, trust
+        self.secured: ssl.SSLSocket | None = None
+        self.polite = True
+
+    def shake(self) -> ssl.SSLSocket:
+        if self.secured is None:
+            self.plain.getpeername()  # refused already?
+            self.secured = self.trust.wrap_socket(self.plain, server_hostname="localhost", suppress_ragged_eofs=False)
+        return self.secured
+
+    def sendall(self, data: bytes) -> None:
+        self.shake().sendall(data)
+
+    def setsockopt(self, *option) -> None:
+        """Set an option; it is SO_LINGER, and whoever resets a connection says no good-bye."""
+        self.polite = False
+        (self.secured or self.plain).setsockopt(*option)
+
+    def fileno(self) -> int:
+        return (self.secured or self.plain).fileno()
+
+    def close(self) -> None:
+        """Say that this is the end, and close."""
+        if self.secured is None:
+            self.plain.close()
+            return
+        if self.polite:
+            with contextlib.suppress(OSError, ValueError):
+                self.secured.unwrap().close()
+        self.secured.close()
+
+    def cut(self) -> None:
+        """Close as a camera does, and as whoever cuts a connection: a FIN, and no close_notify."""
+        self.shake()
+        self.polite = False
+        self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+
+class Wire:
+    """A camera's control connection, byte by byte; with `trust`, under TLS."""
+
+    def __init__(self, port: int, *, source: str = "127.0.0.1", trust: ssl.SSLContext | None = None) -> None:
+        self.port, self.trust = port, trust
         self.socket = socket.create_connection(("127.0.0.1", port), DEADLINE_S, source_address=(source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.lines = self.socket.makefile("rb")
         try:
             self.greeting = self.reply()
+            if trust is not None:
+                self.go_over(trust)
         except OSError:
             self.close()
             raise
+
+    def go_over(self, trust: ssl.SSLContext) -> None:
+        """AUTH TLS, PBSZ and PROT P."""
+        assert self.ask("AUTH TLS").startswith("234")
+        self.lines.close()
+        self.socket = trust.wrap_socket(self.socket, server_hostname="localhost")
+        self.lines = self.socket.makefile("rb")
+        assert self.ask("PBSZ 0", "PROT P").startswith("200")
 
     def reply(self) -> str:
         """The next reply, its last line if it has several."""
@@ -93,12 +155,19 @@ class Wire:
         for _ in range(2):
             assert self.ask("NOOP").startswith("200")
 
-    def data(self, *, source: str = "127.0.0.1") -> socket.socket:
+    def data(self, *, source: str = "127.0.0.1") -> "socket.socket | Shaken":
         """Open a data connection."""
+        return self.connect(self.passive_port(), source=source)
+
+    def passive_port(self) -> int:
         reply = self.ask("EPSV")
         assert reply.startswith("229"), reply
-        port = int(reply.split("|")[3])
-        return socket.create_connection(("127.0.0.1", port), DEADLINE_S, source_address=(source, 0))
+        return int(reply.split("|")[3])
+
+    def connect(self, port: int, *, source: str = "127.0.0.1") -> "socket.socket | Shaken":
+        """Connect to a passive port."""
+        plain = socket.create_connection(("127.0.0.1", port), DEADLINE_S, source_address=(source, 0))
+        return plain if self.trust is None else Shaken(plain, self.trust)
 
     def put(self, command: str, data: bytes, *, said: bool = True, sha256: str | None = None) -> str:
         """Upload as the firmware does; return the last reply."""
@@ -113,7 +182,7 @@ class Wire:
             self.settle()  # a connection that is reset before it is accepted has nothing to tell
         self.send(command)
         first = self.reply()
-        with contextlib.suppress(ConnectionError):
+        with contextlib.suppress(OSError):
             connection.sendall(data)
         if reset:
             self.until_taken(connection)
@@ -122,7 +191,7 @@ class Wire:
         return self.reply() if first[0] == "1" else first
 
     @staticmethod
-    def until_taken(connection: socket.socket) -> None:
+    def until_taken(connection: "socket.socket | Shaken") -> None:
         """Wait until the peer has acknowledged all that was sent (TIOCOUTQ), as a reset would drop the rest."""
         import fcntl
 
@@ -150,6 +219,7 @@ class House:
     hints: list[int] = field(default_factory=list)
     wires: list[Wire] = field(default_factory=list)
     secrets: dict[str, str] = field(default_factory=dict)
+    tls_files: TlsFiles | None = None
     server: FtpServer = None
 
     def __post_init__(self) -> None:
@@ -167,6 +237,7 @@ class House:
             blobs=self.blobs,
             partial_dir=self.partial_dir,
             firmware_dir=self.firmware_dir,
+            tls_files=self.tls_files,
             on_stored=lambda: self.hints.append(1),
         )
         self.server.start()
@@ -176,8 +247,15 @@ class House:
             lambda connection: accounts.add(connection, name=name, role=Role.CAMERA, now_ms=now_ms(), ftp_only=ftp_only)
         )
 
+    @property
+    def trust(self) -> ssl.SSLContext | None:
+        """What a client needs to speak TLS, where this server demands it."""
+        if self.settings.tls != "require":
+            return None
+        return ssl.create_default_context(cafile=str(self.tls_files.ca_pem))
+
     def wire(self, **options) -> Wire:
-        wire = Wire(self.server.port, **options)
+        wire = Wire(self.server.port, **{"trust": self.trust, **options})
         self.wires.append(wire)
         return wire
 
@@ -189,9 +267,12 @@ class House:
 
     def ftplib(self, name: str, *, ftp_only: bool = False) -> ftplib.FTP:
         self.camera(name, ftp_only=ftp_only)
-        client = ftplib.FTP(timeout=DEADLINE_S)
+        secure = self.trust is not None
+        client = ftplib.FTP_TLS(timeout=DEADLINE_S, context=self.trust) if secure else ftplib.FTP(timeout=DEADLINE_S)
         client.connect("127.0.0.1", self.server.port)
         client.login(name, self.secrets[name])
+        if secure:
+            client.prot_p()
         return client
 
     def rows(self) -> list:
@@ -208,7 +289,7 @@ class House:
 
     def connect(self) -> Wire:
         """A connection that its user closes."""
-        return Wire(self.server.port)
+        return Wire(self.server.port, trust=self.trust)
 
     def event_count(self) -> int:
         return self.database.read(events.last_id)
@@ -228,13 +309,27 @@ class House:
 
 
 @pytest.fixture
-def make_house(tmp_path: Path) -> Iterator[Callable[..., House]]:
+def way() -> str:
+    """How cameras come. Modules whose guarantees hold under TLS as well put a fixture of both ways in its place."""
+    return "plain"
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
+    """A CA and a certificate for localhost."""
+    files = TlsFiles(tmp_path_factory.mktemp("certificate") / "tls")
+    authority.init(files, hosts=["localhost", "127.0.0.1"])
+    return files
+
+
+@pytest.fixture
+def make_house(tmp_path: Path, way: str, certificate: TlsFiles) -> Iterator[Callable[..., House]]:
     before = set(threading.enumerate())
     houses: list[House] = []
 
     def make(root: Path | None = None, **settings) -> House:
-        chosen = {"host": "127.0.0.1", "port": 0, **settings}
-        house = House(root=root or tmp_path, settings=FtpSettings(**chosen))
+        chosen = {"host": "127.0.0.1", "port": 0, "tls": "require" if way == "tls" else "off", **settings}
+        house = House(root=root or tmp_path, settings=FtpSettings(**chosen), tls_files=certificate)
         houses.append(house)
         return house
 

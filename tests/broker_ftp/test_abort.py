@@ -7,6 +7,12 @@ import pytest
 from aperture.contract.ids import new_photo_id
 
 
+@pytest.fixture(params=["plain", "tls"])
+def way(request):
+    """All of this holds over TLS, too."""
+    return request.param
+
+
 @pytest.fixture
 def camera(house):
     return house.camera()

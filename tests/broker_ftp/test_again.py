@@ -5,6 +5,12 @@ import hashlib
 import pytest
 
 
+@pytest.fixture(params=["plain", "tls"])
+def way(request):
+    """All of this holds over TLS, too."""
+    return request.param
+
+
 @pytest.fixture
 def camera(house, jpeg, photo_id):
     """A camera whose photo is stored, and which does not know it: the 226 was lost."""

@@ -13,6 +13,12 @@ from aperture.contract.ids import new_photo_id
 from aperture.store.errors import DiskFullError, StoreUnavailableError
 
 
+@pytest.fixture(params=["plain", "tls"])
+def way(request):
+    """All of this holds over TLS, too."""
+    return request.param
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 1 MB. Mounted, so it needs root."""

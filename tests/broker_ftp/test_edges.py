@@ -176,18 +176,6 @@ def test_starting_twice_and_stopping_early(house, tmp_path):
     ).stop()
 
 
-def test_tls_is_not_promised_in_vain(house, tmp_path):
-    """Where the settings ask for FTPS the server does not start without it."""
-    server = FtpServer(
-        settings=house.settings.model_copy(update={"tls": "require"}),
-        database=house.database,
-        blobs=house.blobs,
-        partial_dir=tmp_path / "other",
-    )
-    with pytest.raises(FtpError, match="FTPS"):
-        server.start()
-
-
 def test_a_start_without_a_database_leaves_nothing_open(house, tmp_path, monkeypatch):
     server = FtpServer(
         settings=house.settings, database=house.database, blobs=house.blobs, partial_dir=tmp_path / "other"

@@ -9,6 +9,12 @@ from aperture.clock import now_ms
 from aperture.contract.ids import is_photo_id
 
 
+@pytest.fixture(params=["plain", "tls"])
+def way(request):
+    """All of this holds over TLS, too."""
+    return request.param
+
+
 @pytest.fixture
 def camera(house):
     return house.camera("garage", ftp_only=True)

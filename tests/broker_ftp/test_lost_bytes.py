@@ -8,6 +8,12 @@ from aperture.clock import now_ms
 from aperture.store import photos
 
 
+@pytest.fixture(params=["plain", "tls"])
+def way(request):
+    """All of this holds over TLS, too."""
+    return request.param
+
+
 @pytest.fixture(params=["gone", "cut"])
 def lose(request, house):
     """Damage a photo's file."""

@@ -9,6 +9,12 @@ from aperture.contract.ids import new_photo_id
 CUTS = [0, 1, 100, 0.3, 0.9, -2, -1]
 
 
+@pytest.fixture(params=["plain", "tls"])
+def way(request):
+    """All of this holds over TLS, too."""
+    return request.param
+
+
 def offset(cut, data):
     return int(cut * len(data)) if isinstance(cut, float) else cut % len(data)
 

@@ -13,6 +13,12 @@ from aperture.contract.messages import Manifest
 from aperture.store import photos
 
 
+@pytest.fixture(params=["plain", "tls"])
+def way(request):
+    """All of this holds over TLS, too."""
+    return request.param
+
+
 def announce(house, photo, data, *, camera="front-door", sha256=None):
     manifest = Manifest(
         photo=photo, seq=1, trigger="button", bytes=len(data), sha256=sha256 or hashlib.sha256(data).hexdigest()
@@ -55,6 +61,7 @@ def test_trailing_bytes_are_kept(house, jpeg, photo_id):
     assert house.stored("front-door", photo_id) == jpeg + bytes(100)
 
 
+@pytest.mark.parametrize("way", ["plain"])  # test_tls.py has what TLS makes of it
 @pytest.mark.parametrize("fin", [False, True])
 def test_data_ahead_of_stor(house, jpeg, photo_id, fin, until):
     """Bytes, and even the end of the data, that arrive before STOR are not lost."""
@@ -77,7 +84,7 @@ def test_stor_before_the_data_connection(house, jpeg, photo_id):
     camera = house.camera()
     port = int(camera.ask("EPSV").split("|")[3])
     assert camera.ask(f"STOR {photo_id}.jpg").startswith("150")
-    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+    with camera.connect(port) as connection:
         connection.sendall(jpeg)
     assert camera.reply().startswith("226")
     assert house.stored("front-door", photo_id) == jpeg
