@@ -9,6 +9,7 @@ import json
 import shutil
 import tempfile
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
@@ -20,11 +21,14 @@ from simulator.screen import BYTES, save_oled
 log = structlog.get_logger(__name__)
 
 _WORDS_OF_FRAME = 3
-_MOMENTS = {"press", "frames"}
+_MOMENTS = {"press", "frames", "hang"}
 
 
 class Bench:
-    """Serves one camera. Frames are kept in `taken`, the last `keep` of them; `pixels` is its display's memory."""
+    """Serves one camera. Frames are kept in `taken`, the last `keep` of them; `pixels` is its display's memory.
+
+    `bite` is called when its watchdog was not fed.
+    """
 
     def __init__(
         self,
@@ -33,10 +37,12 @@ class Bench:
         taken: Path,
         oled_png: Path | None,
         keep: int = 64,
+        bite: Callable[[], None] = lambda: None,
     ) -> None:
         self._scene, self._taken, self._oled_png = scene, taken, oled_png
         self._kept: deque[Path] = deque(sorted(taken.glob("*.jpg")))
         self._keep = keep
+        self._bite = bite
         self._number = int(self._kept[-1].stem) if self._kept else 0
         self._writers: set[asyncio.StreamWriter] = set()
         self._events: asyncio.StreamWriter | None = None
@@ -96,6 +102,8 @@ class Bench:
             words = (await reader.readline()).decode().split()
             if words == ["events"]:
                 await self._listen(reader, writer)
+            elif words == ["watchdog"]:
+                await self._watch(reader)
             else:
                 frame = await self._frame(words)
                 writer.write(b"%d\n" % len(frame) + frame)
@@ -107,6 +115,19 @@ class Bench:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+
+    async def _watch(self, reader: asyncio.StreamReader) -> None:
+        """Call `bite` when the camera does not say in time for how long it is to be left alone (ms; 0: for ever)."""
+        timeout_s: float | None = None
+        try:
+            while True:
+                async with asyncio.timeout(timeout_s):
+                    line = await reader.readline()
+                if not line:
+                    return
+                timeout_s = int(line) / 1000 or None
+        except TimeoutError:
+            self._bite()
 
     async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take pictures of the OLED until the camera's power goes off, which is the end of the connection."""

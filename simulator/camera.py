@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from enum import Enum
 from pathlib import Path
@@ -19,6 +19,7 @@ from simulator.available import micropython
 from simulator.bench import Bench
 from simulator.firmware import SLOTS, device_files, digest_of
 from simulator.libraries import default_cache, ensure_libraries
+from simulator.names import Names
 from simulator.scene import DrawnScene, FolderScene
 
 log = structlog.get_logger(__name__)
@@ -47,7 +48,9 @@ class VirtualCamera:
 
     `frames` is a folder of JPEGs that it sees by name, over and over; without one it sees a drawn scene. `oled_png`
     is kept up to date with its display. `host` is where both MQTT and FTP are served. `enter` goes before its command
-    line, as `nsenter` does (see `radio`); `keep` is how many frames stay in `taken`.
+    line, as `nsenter` does (see `radio`); `keep` is how many frames stay in `taken`. With `ca`, a certificate in DER,
+    both links use TLS. `names` are addresses of hosts that only this camera knows; `secrets` is what its
+    `secrets.json` has besides, or instead.
     """
 
     def __init__(
@@ -65,19 +68,26 @@ class VirtualCamera:
         cache: Path | None = None,
         enter: Sequence[str] = (),
         keep: int = 64,
+        ca: Path | None = None,
+        names: Mapping[str, str] | None = None,
+        secrets: Mapping[str, object] | None = None,
     ) -> None:
         self.name = name
         self.folder = folder
         self.power = Power.OFF
-        self._secrets = {
+        self._secrets: dict[str, object] = {
             "camera": name,
             "token": token,
             "root": root,
             "board": "sim",
             "wifi": {"ssid": "simulated", "password": ""},
-            "mqtt": {"host": host, "port": mqtt_port},
-            "ftp": {"host": host, "port": ftp_port},
+            "mqtt": {"host": host, "port": mqtt_port, "tls": ca is not None},
+            "ftp": {"host": host, "port": ftp_port, "tls": ca is not None},
+            **(secrets or {}),
         }
+        self._ca = ca
+        self._names = Names({} if names is None else names)
+        self._bitten = False
         self._frames, self._oled_png = frames, oled_png
         self._cache = cache or default_cache()
         self._enter, self._keep = enter, keep
@@ -106,8 +116,9 @@ class VirtualCamera:
         await asyncio.to_thread(self._flash)
         scene = FolderScene(self._frames) if self._frames else DrawnScene(self.name)
         self._bench = await self._open.enter_async_context(
-            Bench(scene=scene, taken=self.taken, oled_png=self._oled_png, keep=self._keep)
+            Bench(scene=scene, taken=self.taken, oled_png=self._oled_png, keep=self._keep, bite=self._bite)
         )
+        await self._open.enter_async_context(self._names)
         await self.power_on()
         return self
 
@@ -133,6 +144,8 @@ class VirtualCamera:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)
             mark.write_text(digest)
+        if self._ca is not None:
+            shutil.copyfile(self._ca, flash / "ca.der")
         secrets = flash / "secrets.json"
         secrets.touch(mode=0o600)
         secrets.write_text(json.dumps(self._secrets))
@@ -205,12 +218,22 @@ class VirtualCamera:
             cause, reason = "soft", ""
             if code == _DEEP_SLEEP:
                 cause, reason = "deepsleep", await self._sleep()
+            elif self._bitten:
+                self._bitten, cause = False, "watchdog"
             elif code != _RESET:
                 pause_s = 1.0 if loop.time() - started > _HEALTHY_S else min(pause_s * 2, _MOST_PAUSE_S)
                 self._log.warning("virtual camera ended", code=code, again_in_s=pause_s)
                 self._tell(f"[it ended with code {code}, and starts again]")
                 cause = "hard"
                 await asyncio.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311 - jitter
+
+    def _bite(self) -> None:
+        """Its watchdog was not fed."""
+        if self._process is not None:
+            self._log.warning("watchdog bites")
+            self._tell("[its watchdog resets it]")
+            self._bitten = True
+            _signal(self._process, signal.SIGKILL)
 
     async def _sleep(self) -> str:
         """Wait for what ends its deep sleep, and return it."""
@@ -248,6 +271,7 @@ class VirtualCamera:
                 "APERTURE_CARD": str((self.folder / "card").resolve()),
                 "APERTURE_RESET_CAUSE": cause,
                 "APERTURE_WAKE_REASON": reason,
+                "APERTURE_DNS": str(self._names.port),
             },
         )
         self.power = Power.ON

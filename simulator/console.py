@@ -32,9 +32,10 @@ class Word:
 
 WORDS: Final = (
     Word("press [HELD_MS]", "press the shutter, as Enter alone does; asleep, that wakes it", r"(\d{1,5})?"),
-    Word("wifi down|up", "take the network out of reach, or bring it back", "down|up|wrong-password|dhcp"),
+    Word("wifi down|up", "take the network out of reach, or bring it back", r"down|up|wrong-password|dhcp|reach \S.*"),
     Word("wifi wrong-password", "have the access point refuse it, until `wifi up`"),
     Word("wifi dhcp", "give it another address"),
+    Word("wifi reach NAME[=PASSWORD] …", "have these networks in reach, and no other"),
     Word("dns hang|ok", "have names never answered, or answered again", "hang|ok"),
     Word("battery MV", "set the battery's voltage: 4200 is full, 3300 nearly empty", r"\d{3,4}"),
     Word("usb on|off", "plug a charger in, or pull it", "on|off"),
@@ -43,6 +44,8 @@ WORDS: Final = (
     Word("frames black|same|truncated|none N", "spoil the next N frames", r"(black|same|truncated|none) \d{1,3}"),
     Word("power off|on", "cut its power, or give it power", "off|on|cut"),
     Word("power cut", "cut its power for a second"),
+    Word("hang", "have its firmware hang, until its watchdog resets it"),
+    Word("watchdog MS", "have its watchdog wait for so long, and no longer", r"[1-9]\d{2,5}"),
     Word("screen [wide]", "draw what its display shows", "(wide)?"),
     Word("status", "tell how it is"),
     Word("help", "list these words"),

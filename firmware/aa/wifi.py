@@ -118,17 +118,18 @@ class Wifi:
         if known and last.bssid and await self._join(known[0], last.bssid, last.channel, _QUICK_MS) is None:
             return None
         seen = await radio.scan(self._wlan)
-        trouble = troubles.NO_WIFI if self._networks else troubles.NO_NETWORKS
+        worst = troubles.NO_WIFI if self._networks else troubles.NO_NETWORKS
         for one, bssid, channel in radio.candidates(self._networks, seen, last.ssid):
-            if one.put_off_ms():
-                trouble = troubles.WIFI_PASSWORD
-                continue
-            trouble = await self._join(one, bssid, channel, _JOIN_MS)
-            if trouble is None:
-                return None
-            if trouble == troubles.WIFI_PASSWORD:
-                one.put_off()
-        return trouble
+            trouble = troubles.WIFI_PASSWORD
+            if not one.put_off_ms():
+                trouble = await self._join(one, bssid, channel, _JOIN_MS)
+                if trouble is None:
+                    return None
+                if trouble == troubles.WIFI_PASSWORD:
+                    one.put_off()
+            if worst == troubles.NO_WIFI:
+                worst = trouble  # that a network is out of reach says least
+        return worst
 
     async def _join(self, one, bssid, channel, timeout_ms):
         """Join a network. Returns None, or the trouble; it is then left."""

@@ -7,6 +7,6 @@ PROFILE = {
     "sd": {"slot": 1, "width": 1},
     "oled": {"sda": 32, "scl": 33, "width": 128, "height": 64, "address": 0x3C},
     "battery": {"pin": 35, "permille": 2000, "empty_mv": 3300, "full_mv": 4200},
-    "watchdog_ms": None,
+    "watchdog_ms": 60_000,
     "settings": {"frame_size": "SVGA", "idle_timeout_ms": 0},
 }

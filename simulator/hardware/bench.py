@@ -18,7 +18,7 @@ import time
 
 DEEP_SLEEP = 75
 RESET = 76
-MOMENTS = ("press", "frames")  # these pass; all else that is said lasts
+MOMENTS = ("press", "frames", "hang")  # these pass; all else that is said lasts
 _AF_UNIX = 1
 _TIMEOUT_S = 10
 

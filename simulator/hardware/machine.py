@@ -8,12 +8,20 @@ import time
 
 import bench
 import micropython
+import watchdog
 from folder import Folder
+from watchdog import WDT  # noqa: F401 - it belongs to `machine`
 
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 PIN_WAKE, EXT0_WAKE, EXT1_WAKE, TIMER_WAKE, TOUCHPAD_WAKE, ULP_WAKE = 1, 2, 3, 4, 5, 6
 
-_CAUSES = {"power_on": PWRON_RESET, "hard": HARD_RESET, "deepsleep": DEEPSLEEP_RESET, "soft": SOFT_RESET}
+_CAUSES = {
+    "power_on": PWRON_RESET,
+    "hard": HARD_RESET,
+    "watchdog": WDT_RESET,
+    "deepsleep": DEEPSLEEP_RESET,
+    "soft": SOFT_RESET,
+}
 _OLED_BYTES = 1024
 _Y2K_MS = 946_684_800_000
 _woken = None
@@ -34,6 +42,7 @@ def wake_reason():
 def lightsleep(time_ms=-1):
     """Stop until someone presses or the time is over; RAM stays, and edges of pins are missed, as on a chip."""
     global _woken
+    watchdog.rest()
     _woken = EXT0_WAKE if bench.doze(time_ms) else TIMER_WAKE
 
 
@@ -205,13 +214,3 @@ class RTC:
         self._kept["memory"] = data.decode()
         self._save()
         return None
-
-
-class WDT:
-    """A watchdog that never bites: the program watches for itself."""
-
-    def __init__(self, timeout=5000):
-        self.timeout = timeout
-
-    def feed(self):
-        """Nothing to do."""

@@ -97,8 +97,9 @@ class WLAN:
             raise OSError("Wifi Not Started")
         if ssid is not None:
             self._asked, self._channel = (ssid, key, bssid), None
+            joins.append((ssid, bssid, None))
         ssid, key, bssid = self._asked
-        joins.append((ssid, bssid, self._channel))
+        joins[-1] = ssid, bssid, self._channel
         self._ap, self._status = None, STAT_NO_AP_FOUND
         for ap in aps:
             if ap[0] == ssid and bssid in (None, ap[2]):

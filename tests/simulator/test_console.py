@@ -52,6 +52,7 @@ async def test_the_display_is_drawn(console, soon):
 @pytest.mark.parametrize("word", WORDS, ids=lambda word: word.usage)
 def test_what_help_lists_can_be_said(word):
     first = word.usage.replace("[", "").replace("]", "").replace("HELD_MS", "80").replace("MV", "3700")
+    first = first.replace("watchdog MS", "watchdog 2000")
     words = [part.split("|")[0] for part in first.replace(" N", " 2").split()]
     assert check(words) is None
 
@@ -81,7 +82,9 @@ async def test_another_process_of_the_same_user_can_drive_it(console, camera, so
         assert stat.S_IMODE(control.stat().st_mode) == 0o600
         lines = []
         there.listen(lines.append)
-        assert await there.answer("wifi dwn") == ["wifi dwn: it is wifi down|up, wifi wrong-password, wifi dhcp"]
+        assert await there.answer("wifi dwn") == [
+            "wifi dwn: it is wifi down|up, wifi wrong-password, wifi dhcp, wifi reach NAME[=PASSWORD] …"
+        ]
         await there.answer("press")
         await soon(lambda: any(line.startswith("photo delivered") for line in lines), "it hears the camera")
         still_there = there
