@@ -60,16 +60,49 @@ def _add_services(commands: Subparsers) -> None:
     _add(commands, "broker", "cli.up:broker", "run only what cameras connect to: MQTT and FTP")
     _add(commands, "bridge", "cli.up:bridge", "run only the bridge: MQTT to the store to Discord")
     _add(commands, "api", "cli.up:api", "run only the HTTP API")
+    _add_simulate(commands)
+
+
+def _add_simulate(commands: Subparsers) -> None:
     simulate = _add(
-        commands, "simulate", "cli.simulate:simulate", "run a virtual camera: the real firmware on this machine"
+        commands,
+        "simulate",
+        "cli.simulate:simulate",
+        "drive a virtual camera, the real firmware on this machine, or run a fleet of them",
+        json=True,
     )
-    simulate.add_argument("name", help="a camera that `aperture camera add` made")
+    which = simulate.add_mutually_exclusive_group(required=True)
+    which.add_argument("name", nargs="?", help="a camera that `aperture camera add` made, or that runs already")
+    which.add_argument("--fleet", type=_number(1, 999), metavar="N", help="run so many cameras, fleet-001 and on")
     simulate.add_argument("--token", help="its token (default: APERTURE_CAMERA_TOKEN, else a new one, voiding the old)")
     simulate.add_argument("--host", help="the server (default: the one that runs on this data folder)")
     simulate.add_argument("--mqtt-port", type=int, metavar="PORT")
     simulate.add_argument("--ftp-port", type=int, metavar="PORT")
     simulate.add_argument("--frames", type=Path, metavar="DIR", help="JPEGs to take instead of a drawn scene")
     simulate.add_argument("--oled", type=Path, metavar="FILE", help="write what the display shows to this PNG")
+    fleet = simulate.add_argument_group("a fleet", "the verdict at the end counts lost photos")
+    fleet.add_argument(
+        "--faults",
+        default="none",
+        choices=("none", "wifi", "reboots", "bad-link", "flaky-server", "everything"),
+        help="what goes wrong (docs/simulate.md)",
+    )
+    fleet.add_argument(
+        "--photos", type=_number(0, 100_000), default=5, metavar="M", help="presses of each (default: 5)"
+    )
+    fleet.add_argument("--duration", type=_number(0, 86_400), default=60, metavar="S", help="seconds for them (60)")
+    fleet.add_argument("--seed", type=int, default=0, metavar="S", help="the same presses and faults again (0)")
+    fleet.add_argument("--keep", action="store_true", help="keep the accounts and the cameras' files afterwards")
+    fleet.add_argument("--post", action="store_true", help="run although the photos go to your Discord")
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"a number from {least} to {most}")
+        return int(text)
+
+    return parse
 
 
 def _add_camera(commands: Subparsers) -> None:

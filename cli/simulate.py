@@ -1,4 +1,4 @@
-"""`aperture simulate NAME`: a virtual camera, the real firmware on this machine, driven by hand."""
+"""`aperture simulate NAME`: a virtual camera, the real firmware on this machine, driven by hand; `fleet` has many."""
 
 import argparse
 import asyncio
@@ -17,7 +17,7 @@ from aperture.settings import Settings
 from aperture.store import accounts
 from aperture.store.accounts import Role
 from aperture.store.errors import NotFoundError
-from cli import logs, runfile
+from cli import fleet, logs, runfile
 from cli.console import converse
 from cli.demo import DATA_DIR
 from cli.errors import CommandLineError
@@ -33,6 +33,8 @@ async def simulate(options: argparse.Namespace, settings: Settings) -> int:
     from simulator.control import attached  # noqa: PLC0415 - MicroPython is an extra
     from simulator.errors import SimulatorError  # noqa: PLC0415
 
+    if options.fleet is not None:
+        return await fleet.run(options, _where_something_runs(settings))
     check_name(options.name)
     logs.configure(level=logging.WARNING)  # what the camera says is shown by the console
     try:
@@ -60,6 +62,11 @@ def folder_of(data_dir: Path, name: str) -> Path:
 def _places(settings: Settings) -> list[Path]:
     """Return the data folders on which the camera may run: a demo's too, unless a folder was given."""
     return [settings.data_dir] if "data_dir" in settings.model_fields_set else [settings.data_dir, DATA_DIR]
+
+
+def _where_something_runs(settings: Settings) -> Settings:
+    running = [data_dir for data_dir in _places(settings) if runfile.read(data_dir)]
+    return settings.model_copy(update={"data_dir": running[0]}) if running else settings
 
 
 async def _own(options: argparse.Namespace, settings: Settings) -> None:

@@ -103,6 +103,12 @@ class VirtualCamera:
         """Where the last frames lie, as its sensor gave them, by number."""
         return self.folder / "taken"
 
+    @property
+    def waiting(self) -> int:
+        """How many photos lie in it that are not handed over yet."""
+        queues = (self.folder / "card" / "queue", self.folder / "flash" / "queue")
+        return sum(len(list(queue.glob("*.json"))) for queue in queues)
+
     async def __aenter__(self) -> Self:
         """Flash it and give it power.
 

@@ -107,12 +107,10 @@ class Console:
 
     def _status(self) -> list[str]:
         camera = self._camera
-        card = camera.folder / "card" / "queue"
-        waiting, sent = (len(list(card.glob(f"*.{kind}"))) for kind in ("json", "sent"))
         lines = [
             f"power    {camera.power.value}",
             f"sensor   {len(list(camera.taken.glob('*.jpg')))} frames kept in {camera.taken}",
-            f"card     {waiting} to hand over, {sent} kept after that",
+            f"queue    {camera.waiting} to hand over",
         ]
         return lines + [f"{event:8} {words}" for event, words in camera.surroundings.items()]
 

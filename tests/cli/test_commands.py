@@ -175,3 +175,14 @@ def test_simulate_leaves_a_foreign_camera_s_token_alone(aperture):
 
 def test_a_part_by_itself_has_to_know_the_broker_s_port(aperture):
     assert "mqtt.port is 0" in aperture("bridge", status=1, APERTURE_MQTT__PORT="0")
+
+
+def test_a_fleet_needs_a_server_to_try(aperture):
+    assert "nothing runs" in aperture("simulate", "--fleet", "2", status=1)
+
+
+def test_simulate_is_told_which(aperture):
+    assert "NAME" in aperture("simulate", status=2) or "name" in aperture("simulate", status=2)
+    aperture("simulate", "front", "--fleet", "2", status=2)
+    aperture("simulate", "--fleet", "0", status=2)
+    aperture("simulate", "--fleet", "2", "--faults", "gremlins", status=2)

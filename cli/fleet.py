@@ -1,0 +1,187 @@
+"""`aperture simulate --fleet N`: many virtual cameras, things that go wrong, and a verdict on the promise."""
+
+import argparse
+import asyncio
+import contextlib
+import logging
+import shutil
+import sys
+import time
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Connection
+
+from aperture.clock import now_ms
+from aperture.contract.messages import Presence
+from aperture.settings import Settings
+from aperture.store import accounts, cameras
+from aperture.store.accounts import Role
+from aperture.store.blobs import LocalBlobs
+from aperture.store.errors import NotFoundError
+from cli import logs, output, runfile
+from cli.errors import CommandLineError
+from cli.place import Place
+
+if TYPE_CHECKING:
+    from simulator.fleet import Fleet
+    from simulator.verdict import Verdict
+
+_TERMINAL_EVERY_S: Final = 0.5
+_PIPE_EVERY_S: Final = 10.0
+_SHOWN: Final = 10
+
+
+async def run(options: argparse.Namespace, settings: Settings) -> int:
+    """Run a fleet; 0 when no photo was lost, doubled or broken, else 1."""
+    from simulator.errors import SimulatorError  # noqa: PLC0415 - MicroPython is an extra
+
+    logs.configure(level=logging.ERROR)
+    with Place(settings) as place:
+        _check(options, place)
+        try:
+            verdict = await _run(options, place)
+        except* SimulatorError as group:
+            raise CommandLineError(str(group.exceptions[0])) from None
+    _tell(verdict, json=options.json)
+    return 0 if verdict.kept_the_promise else 1
+
+
+def _check(options: argparse.Namespace, place: Place) -> None:
+    if place.running is None:
+        raise CommandLineError("nothing runs on this data folder: start `aperture up` or `aperture demo` first")
+    if place.settings.discord.webhook_url and "demo" not in place.running and not options.post:
+        raise CommandLineError(
+            "the fleet's photos would be posted to your Discord: run it on a demo, or say --post if you mean it"
+        )
+
+
+async def _run(options: argparse.Namespace, place: Place) -> "Verdict":
+    from simulator.faults import PROFILES  # noqa: PLC0415
+    from simulator.fleet import Fleet, Server  # noqa: PLC0415
+    from simulator.verdict import ids, judge  # noqa: PLC0415
+
+    folder = place.settings.data_dir / "simulated" / "fleet"
+    names = [f"fleet-{number:03}" for number in range(1, options.fleet + 1)]
+    server = Server(
+        host=runfile.local(place.settings.mqtt.host),
+        mqtt_port=place.mqtt()["port"],
+        ftp_port=place.ftp()["port"],
+        root=place.settings.mqtt.root,
+    )
+    with _accounts(place, names, keep=options.keep) as members, _fresh(folder, keep=options.keep):
+        before = ids(place.database, names)
+        async with (
+            Fleet(
+                members=members,
+                server=server,
+                folder=folder,
+                profile=PROFILES[options.faults],
+                seed=options.seed,
+                frames=options.frames,
+            ) as fleet,
+            _progress(fleet, place, names, quiet=options.json),
+        ):
+            await fleet.start()
+            await fleet.live(photos=options.photos, duration_s=options.duration)
+            await fleet.drain()
+        return await asyncio.to_thread(
+            judge,
+            database=place.database,
+            blobs=LocalBlobs(root=place.settings.photos_dir),
+            taken=fleet.taken,
+            frames={camera.name: camera.taken for camera in fleet.cameras},
+            before=before,
+        )
+
+
+@contextmanager
+def _accounts(place: Place, names: list[str], *, keep: bool) -> Generator[dict[str, str]]:
+    """Yield a token for each name; the accounts are void afterwards."""
+
+    def enlist(connection: Connection) -> dict[str, str]:
+        active = {account.name for account in accounts.active(connection)}
+        return {
+            name: accounts.rotate(connection, name=name, now_ms=now_ms())
+            if name in active
+            else accounts.add(connection, name=name, role=Role.CAMERA, now_ms=now_ms())
+            for name in names
+        }
+
+    def dismiss(connection: Connection) -> None:
+        for name in names:
+            with contextlib.suppress(NotFoundError):  # its owner was faster
+                accounts.revoke(connection, name=name, now_ms=now_ms())
+
+    members = place.database.write(enlist)
+    try:
+        yield members
+    finally:
+        if not keep:
+            place.database.write(dismiss)
+
+
+@contextmanager
+def _fresh(folder: Any, *, keep: bool) -> Generator[None]:
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@asynccontextmanager
+async def _progress(fleet: "Fleet", place: Place, names: list[str], *, quiet: bool) -> AsyncGenerator[None]:
+    showing = asyncio.create_task(_show(fleet, place, names)) if not quiet else None
+    try:
+        yield
+    finally:
+        if showing is not None:
+            showing.cancel()
+            await asyncio.wait({showing})
+            print(("\r\x1b[K" if sys.stdout.isatty() else "") + await _line(fleet, place, names), flush=True)
+
+
+async def _show(fleet: "Fleet", place: Place, names: list[str]) -> None:
+    terminal = sys.stdout.isatty()
+    while True:
+        line = await _line(fleet, place, names)
+        print(
+            f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}" if terminal else line,
+            end="" if terminal else "\n",
+            flush=True,
+        )
+        await asyncio.sleep(_TERMINAL_EVERY_S if terminal else _PIPE_EVERY_S)
+
+
+async def _line(fleet: "Fleet", place: Place, names: list[str]) -> str:
+    wanted = set(names)
+
+    def count(connection: Connection) -> tuple[int, int]:
+        online = sum(one.name in wanted and one.presence is Presence.ONLINE for one in cameras.every(connection))
+        return online, sum(count for name, count in cameras.photo_counts(connection).items() if name in wanted)
+
+    online, stored = await place.database.aread(count)
+    taken = sum(map(len, fleet.taken.values()))
+    faults = ", ".join(f"{count} {what}" for what, count in sorted(fleet.faults.items()) if count) or "none"
+    return (
+        f"{time.strftime('%H:%M:%S')}  online {online}/{len(names)}  photos taken {taken}, stored {stored}, "
+        f"waiting {fleet.waiting}  faults: {faults}"
+    )
+
+
+def _tell(verdict: "Verdict", *, json: bool) -> None:
+    wrong = {"lost": verdict.lost, "doubled": verdict.doubled, "broken": verdict.broken}
+    if json:
+        counts = {"frames": verdict.frames, "taken": verdict.taken, "stored": verdict.stored}
+        output.emit(counts | wrong)
+        return
+    print(
+        f"\n{verdict.taken} photos taken, {verdict.stored} in the archive: "
+        + ", ".join(f"{len(photos)} {what}" for what, photos in wrong.items())
+    )
+    for what, photos in wrong.items():
+        for photo in photos[:_SHOWN]:
+            print(f"  {what}: {photo}")
