@@ -5,7 +5,7 @@ UV := .tools/bin/uv
 UV_VERSION := 0.13.9
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: demo up test check bench soak clean setup packages
+.PHONY: demo up test check bench soak firmware clean setup packages
 
 demo: setup  ## everything on loopback, with a virtual camera, until Ctrl-C
 	@.venv/bin/aperture demo
@@ -15,6 +15,9 @@ up: setup  ## the real thing, on your LAN
 
 test: setup packages check  ## the whole suite
 	.venv/bin/pytest -n 2 --dist loadgroup || { echo "Once more, one at a time, those that failed:"; .venv/bin/pytest --last-failed --last-failed-no-failures none; }
+
+firmware: setup  ## a bundle of firmware that cameras can be updated to
+	@.venv/bin/aperture firmware build
 
 check: setup  ## format, lint, types, layers, docs
 	.venv/bin/ruff format --check .

@@ -4,14 +4,16 @@ A command is kept in the store before anyone sends it; the bridge sends it, agai
 until its reply. Everyone may make and read commands; only the bridge marks them sent and answered.
 """
 
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
 
-from aperture.contract.ids import new_command_id
+from aperture import bundles
+from aperture.contract.ids import ContractError, new_command_id
 from aperture.contract.messages import MAX_DURATION_MS, Do, Presence
 from aperture.hints import Hints
-from aperture.store import cameras, mailbox
+from aperture.store import accounts, cameras, mailbox
 from aperture.store.cameras import Camera
 from aperture.store.database import Database
 from aperture.store.errors import NotFoundError
@@ -39,6 +41,10 @@ class CommandRefusedError(Exception):
     """The root of what this module raises: the command was not made, and nothing is queued."""
 
 
+class ArgumentsRejectedError(ContractError):
+    """A command's arguments are not what it takes; nothing is queued."""
+
+
 class CameraAsleepError(CommandRefusedError):
     """The camera sleeps past the time in which the command is worth anything. `next_wake_at_ms` may be None."""
 
@@ -51,10 +57,14 @@ class CameraAsleepError(CommandRefusedError):
 class Commands:
     """Makes, shows and cancels commands."""
 
-    def __init__(self, *, database: Database, hints: Hints) -> None:
-        """Use a store; `hints` tells the bridge at once where it lives in this process."""
+    def __init__(self, *, database: Database, hints: Hints, firmware_dir: Path | None = None) -> None:
+        """Use a store; `hints` tells the bridge at once where it lives in this process.
+
+        Bundles are looked for in `firmware_dir`, where there is such a folder on this machine.
+        """
         self._database = database
         self._hints = hints
+        self._firmware_dir = firmware_dir
 
     async def make(
         self,
@@ -74,28 +84,49 @@ class Commands:
             do: what is asked.
             origin: who asks, for example `http` or `mqtt`.
             now_ms: the time.
-            args: what the command takes, for example `{"photo": id}` for `resend`.
+            args: what the command takes, for example `{"photo": id}` for `resend`, or `{"bundle": name}` for
+                `update`, without which it is the newest.
             ttl_ms: how long it is worth doing; by default `DEFAULT_TTL_MS`, and for a sleeping camera until
                 after its next wake, or for a day where nobody knows when that is.
             awake_within_ms: refuse when the camera sleeps past this.
 
         Raises:
-            NotFoundError: there is no such camera, or it can't take commands (FTP only).
+            NotFoundError: there is no such camera or bundle, or it can't take commands (FTP only).
+            ArgumentsRejectedError: the command takes no such arguments.
             CameraAsleepError: see `awake_within_ms`.
+            CommandRefusedError: the bundle is not for this camera, or the camera could not check it.
         """
 
         def work(connection: Connection) -> Stored:
             known = _commandable(connection, camera)
             _check_awake(known, now_ms, awake_within_ms)
-            command = _new(known, do, args or {}, origin=origin, now_ms=now_ms, ttl_ms=ttl_ms)
+            wanted = args or {}
+            if do is Do.UPDATE:
+                wanted = self._update(connection, known, wanted)
+            command = _new(known, do, wanted, origin=origin, now_ms=now_ms, ttl_ms=ttl_ms)
             mailbox.put(connection, command)
             if do is Do.CONFIGURE:
-                cameras.set_config(connection, camera=camera, config={**(known.config or {}), **(args or {})})
+                cameras.set_config(connection, camera=camera, config={**(known.config or {}), **wanted})
             return command
 
         command = await self._database.awrite(work)
         self._hints.wake()
         return command
+
+    def _update(self, connection: Connection, camera: Camera, args: dict[str, Any]) -> dict[str, Any]:
+        """Return the arguments of an `update`, with the newest bundle where none is named."""
+        if set(args) - {"bundle"}:
+            raise ArgumentsRejectedError("update takes nothing but `bundle`")
+        name = args.get("bundle")
+        if name is not None and not (isinstance(name, str) and bundles.is_name(name)):
+            raise ArgumentsRejectedError("bundle: the name of a bundle, as `aperture firmware list` shows it")
+        if accounts.update_key(connection, camera.name) is None:
+            raise CommandRefusedError(
+                f"{camera.name} has no update key: `aperture camera rotate {camera.name}`, then flash it again"
+            )
+        if self._firmware_dir is not None and self._firmware_dir.is_dir():
+            name = _bundle_for(camera, self._firmware_dir, name)
+        return {} if name is None else {"bundle": name}
 
     async def get(self, command: str) -> Stored:
         """Return one command.
@@ -125,6 +156,17 @@ def _commandable(connection: Connection, camera: str) -> Camera:
     if known.ftp_only:
         raise NotFoundError(f"{camera!r} only uploads by FTP: it takes no commands")
     return known
+
+
+def _bundle_for(camera: Camera, firmware_dir: Path, name: str | None) -> str:
+    found = [bundles.find(firmware_dir, name)] if name else bundles.every(firmware_dir)[:1]
+    if not found or found[0] is None:
+        missing = f"there is no bundle {name!r}" if name else "there is no bundle yet"
+        raise NotFoundError(f"{missing}: `aperture firmware build` makes one, `aperture firmware list` shows them")
+    board, boards = (camera.status or {}).get("board"), found[0].manifest.boards
+    if board and boards and board not in boards:
+        raise CommandRefusedError(f"{found[0].name} is for {', '.join(boards)}, and {camera.name} is a {board}")
+    return found[0].name
 
 
 def _check_awake(camera: Camera, now_ms: int, within_ms: int | None) -> None:

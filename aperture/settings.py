@@ -208,6 +208,11 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.data_dir / 'aperture.db'}"
 
     @property
+    def firmware_dir(self) -> Path:
+        """The folder of the firmware that cameras may fetch."""
+        return self.data_dir / "firmware"
+
+    @property
     def photos_dir(self) -> Path:
         """The folder of photos, when they are kept in files."""
         return self.data_dir / "photos"

@@ -17,7 +17,7 @@ from aperture.store.mailbox import Stored
 from api import examples, shutter
 from api.auth import OPERATOR, READER, Reader
 from api.documents import CameraDocument, CameraList, CommandDocument, document
-from api.problems import ASLEEP, BUSY, COMMAND_FAILED, FORBIDDEN, INVALID, NOT_FOUND, TOO_LARGE, responses
+from api.problems import ASLEEP, BUSY, COMMAND_FAILED, CONFLICT, FORBIDDEN, INVALID, NOT_FOUND, TOO_LARGE, responses
 from api.services import Services, Use
 
 router = APIRouter(prefix="/api/v1/cameras", tags=["cameras"])
@@ -43,6 +43,14 @@ class SleepOrder(BaseModel):
         le=7 * 86_400_000,
         description="How long, in milliseconds; 0: until its button is pressed; null: as the camera is set.",
     )
+
+
+class UpdateOrder(BaseModel):
+    """To which firmware."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    bundle: str | None = Field(default=None, max_length=64, description="The name of a bundle; null: the newest.")
 
 
 @router.get("", dependencies=READER, response_model=CameraList, responses={200: examples.json(examples.CAMERAS)})
@@ -140,6 +148,31 @@ async def send_to_sleep(
 async def configure_camera(services: Use, camera: CameraName, caller: Reader, config: Config) -> Response:
     """Change settings of a camera; those that are not named stay. It answers which it does not know."""
     return _queued(await _ask(services, camera, Do.CONFIGURE, caller, config))
+
+
+@router.post(
+    "/{camera}/update",
+    dependencies=OPERATOR,
+    status_code=202,
+    response_model=CommandDocument,
+    responses={
+        202: examples.json(examples.UPDATE_COMMAND),
+        **responses(FORBIDDEN, NOT_FOUND, CONFLICT, INVALID, TOO_LARGE),
+    },
+)
+async def update_firmware(
+    services: Use,
+    camera: CameraName,
+    caller: Reader,
+    order: Annotated[UpdateOrder | None, Body(openapi_examples={"a bundle": {"value": examples.UPDATE}})] = None,
+) -> Response:
+    """Have a camera fetch new firmware, try it, and keep it when it reaches the broker.
+
+    The command tells how far it is (`progress`), and ends once the camera runs what it is to run. A camera that
+    sleeps is told at its next wake.
+    """
+    args = {} if order is None or order.bundle is None else {"bundle": order.bundle}
+    return _queued(await _ask(services, camera, Do.UPDATE, caller, args))
 
 
 async def _ask(services: Services, camera: str, do: Do, caller: Reader, args: dict[str, Any]) -> Stored:

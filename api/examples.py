@@ -93,6 +93,15 @@ CONFIG_COMMAND: dict[str, Any] = {
     "expires_at_ms": _AT + 7 * 86_400_000,
 }
 
+UPDATE: dict[str, Any] = {"bundle": "0.1.0+5f1d0c3a"}
+
+UPDATE_COMMAND: dict[str, Any] = {
+    **COMMAND,
+    "do": "update",
+    "args": UPDATE,
+    "expires_at_ms": _AT + 7 * 86_400_000,
+}
+
 CANCELLED: dict[str, Any] = {**COMMAND, "state": "cancelled", "answered_at_ms": _AT + 900}
 
 SLEEP: dict[str, Any] = {"next_wake_ms": 3_600_000}

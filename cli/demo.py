@@ -88,7 +88,7 @@ async def _camera(system: System) -> AsyncGenerator[None]:
     from simulator.errors import SimulatorError  # noqa: PLC0415
 
     async with AsyncExitStack() as stack:
-        secret = system.database.write(_camera_token)
+        secret, update_key = system.database.write(_camera_secrets)
         if system.refresh_accounts is not None:
             await system.refresh_accounts()
         where = broker_address(system)
@@ -98,6 +98,7 @@ async def _camera(system: System) -> AsyncGenerator[None]:
                 VirtualCamera(
                     name=CAMERA,
                     token=secret,
+                    update_key=update_key,
                     host=where.host,
                     mqtt_port=where.port,
                     ftp_port=system.ftp.port if system.ftp else 0,
@@ -112,11 +113,13 @@ async def _camera(system: System) -> AsyncGenerator[None]:
         yield
 
 
-def _camera_token(connection: Connection) -> str:
+def _camera_secrets(connection: Connection) -> tuple[str, str | None]:
     known = accounts.get(connection, CAMERA)
     if known is not None and known.revoked_at_ms is None:
-        return accounts.rotate(connection, name=CAMERA, now_ms=now_ms())
-    return accounts.add(connection, name=CAMERA, role=Role.CAMERA, now_ms=now_ms())
+        token = accounts.rotate(connection, name=CAMERA, now_ms=now_ms())
+    else:
+        token = accounts.add(connection, name=CAMERA, role=Role.CAMERA, now_ms=now_ms())
+    return token, accounts.update_key(connection, CAMERA)
 
 
 def _welcome(system: System, token: str, discord: str | None) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from aperture.contract.ids import ContractError
+from aperture.contract.messages import Do
 from aperture.settings import Settings, SettingsError
 from aperture.store.errors import StoreError
 from cli.errors import CommandLineError
@@ -45,6 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_account(commands)
     _add_token(commands)
     _add_tls(commands)
+    _add_firmware(commands)
     _add_tools(commands)
     return parser
 
@@ -75,6 +77,7 @@ def _add_simulate(commands: Subparsers) -> None:
     which.add_argument("name", nargs="?", help="a camera that `aperture camera add` made, or that runs already")
     which.add_argument("--fleet", type=_number(1, 999), metavar="N", help="run so many cameras, fleet-001 and on")
     simulate.add_argument("--token", help="its token (default: APERTURE_CAMERA_TOKEN, else a new one, voiding the old)")
+    simulate.add_argument("--update-key", metavar="KEY", help="its update key (default: as it is kept here)")
     simulate.add_argument("--host", help="the server (default: the one that runs on this data folder)")
     simulate.add_argument("--mqtt-port", type=int, metavar="PORT")
     simulate.add_argument("--ftp-port", type=int, metavar="PORT")
@@ -117,6 +120,13 @@ def _add_camera(commands: Subparsers) -> None:
         ("revoke", "void a camera's token and close its connections; its photos stay"),
     ):
         _add(verbs, verb, f"cli.cameras:{verb}", what, json=True).add_argument("name")
+    ask = _add(verbs, "ask", "cli.ask:ask", "ask something of a camera, and show what it replies", json=True)
+    ask.add_argument("name")
+    ask.add_argument("do", choices=[do.value for do in Do], metavar="DO", help=", ".join(Do))
+    ask.add_argument("args", nargs="*", metavar="KEY=VALUE", help="like frame_size=UXGA, photo=ID or bundle=NAME")
+    ask.add_argument(
+        "--wait", type=float, metavar="S", help="wait so many seconds for the reply (default: 30 if it is online)"
+    )
 
 
 def _add_account(commands: Subparsers) -> None:
@@ -158,6 +168,15 @@ def _days(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= _MOST_DAYS):
         raise argparse.ArgumentTypeError(f"a number of days from 1 to {_MOST_DAYS}, not {text!r}")
     return int(text)
+
+
+def _add_firmware(commands: Subparsers) -> None:
+    verbs = _group(commands, "firmware", "firmware that cameras can be updated to over the network")
+    build = _add(verbs, "build", "cli.firmware:build", "build a bundle of the firmware of this version", json=True)
+    build.add_argument("--out", type=Path, metavar="DIR", help="folder to put it in (default: where cameras fetch it)")
+    build.add_argument("--version", help="what it calls itself (default: this version and a hash of the contents)")
+    build.add_argument("--sources", action="store_true", help="do not compile: needs no mpy-cross, starts slower")
+    _add(verbs, "list", "cli.firmware:list_all", "list the bundles, newest first", json=True)
 
 
 def _add_tools(commands: Subparsers) -> None:

@@ -87,9 +87,11 @@ def _camera(options: argparse.Namespace, settings: Settings) -> "VirtualCamera":
     with Place(settings) as place:
         mqtt, ftp = place.mqtt(), place.ftp()
         token = options.token or os.environ.get("APERTURE_CAMERA_TOKEN") or _new_token(place, options.name)
+        known_key = place.database.read(lambda connection: accounts.update_key(connection, options.name))
     return VirtualCamera(
         name=options.name,
         token=token,
+        update_key=options.update_key or known_key,
         host=options.host or runfile.local(settings.mqtt.host),
         mqtt_port=options.mqtt_port or mqtt["port"],
         ftp_port=options.ftp_port or ftp["port"],

@@ -145,7 +145,7 @@ async def _start_ftp(stack: AsyncExitStack, system: System) -> None:
     from broker.ftp import FtpServer  # noqa: PLC0415
 
     data_dir = system.settings.data_dir
-    firmware_dir = data_dir / "firmware"
+    firmware_dir = system.settings.firmware_dir
     firmware_dir.mkdir(exist_ok=True)
     server = FtpServer(
         settings=system.settings.ftp,
@@ -174,7 +174,7 @@ async def _start_bridge(starter: Starter, system: System) -> None:
         settings=settings,
         database=system.database,
         blobs=system.blobs,
-        commands=Commands(database=system.database, hints=system.hints),
+        commands=_commands(system),
         hints=system.hints,
         mqtt=MqttEndpoint(host=where.host, port=where.port, username=username, password=password),
         version=version(),
@@ -190,7 +190,7 @@ async def _start_api(starter: Starter, system: System) -> None:
         settings=system.settings,
         database=system.database,
         blobs=system.blobs,
-        commands=Commands(database=system.database, hints=system.hints),
+        commands=_commands(system),
         hints=system.hints,
         version=version(),
         health=lambda: {part: probe() for part, probe in system.probes.items()},
@@ -200,6 +200,10 @@ async def _start_api(starter: Starter, system: System) -> None:
     served = serve(app, host=settings.host, port=settings.port, on_listening=port.set_result)
     await starter.run(served, until=port, name="api")
     system.api_url = f"http://{runfile.reachable(settings.host)}:{port.result()}"
+
+
+def _commands(system: System) -> Commands:
+    return Commands(database=system.database, hints=system.hints, firmware_dir=system.settings.firmware_dir)
 
 
 def broker_address(system: System) -> Address:

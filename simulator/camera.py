@@ -47,10 +47,10 @@ class VirtualCamera:
     """One camera with its files below `folder`: `flash`, `card`, and `taken`, the frames as its sensor gave them.
 
     `frames` is a folder of JPEGs that it sees by name, over and over; without one it sees a drawn scene. `oled_png`
-    is kept up to date with its display. `host` is where both MQTT and FTP are served. `enter` goes before its command
-    line, as `nsenter` does (see `radio`); `keep` is how many frames stay in `taken`. With `ca`, a certificate in DER,
-    both links use TLS. `names` are addresses of hosts that only this camera knows; `secrets` is what its
-    `secrets.json` has besides, or instead.
+    is kept up to date with its display. `update_key` is what `camera add` issued with the token. `host` is where both
+    MQTT and FTP are served. `enter` goes before its command line, as `nsenter` does (see `radio`); `keep` is how many
+    frames stay in `taken`. With `ca`, a certificate in DER, both links use TLS. `names` are addresses of hosts that
+    only this camera knows; `secrets` is what its `secrets.json` has besides, or instead.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class VirtualCamera:
         *,
         name: str,
         token: str,
+        update_key: str | None = None,
         host: str,
         mqtt_port: int,
         ftp_port: int,
@@ -78,6 +79,7 @@ class VirtualCamera:
         self._secrets: dict[str, object] = {
             "camera": name,
             "token": token,
+            **({"update_key": update_key} if update_key else {}),
             "root": root,
             "board": "sim",
             "wifi": {"ssid": "simulated", "password": ""},

@@ -13,6 +13,10 @@ class LibraryError(SimulatorError):
     """A MicroPython library could not be fetched, or is not the one that was asked for."""
 
 
+class BundleError(SimulatorError):
+    """A bundle of firmware can't be built; the text says why, and what to install."""
+
+
 class FramesError(SimulatorError):
     """The folder of frames holds none."""
 

@@ -2,14 +2,15 @@
 
 Useful entry points: `shutter` (a press), `shooter` (from it to a photo), `capture` (a frame), `storage` and `queue`
 (photos in files), `announcer` (their manifests, MQTT), `uploader` (their bytes, FTP), `commands` (what the server
-asks), `face` (display and status), `sleeper` (when to sleep), `power` (the end of each run), `supervisor`.
+asks), `update` (new firmware), `face` (display and status), `sleeper` (when to sleep), `power` (the end of each run),
+`supervisor`.
 """
 
 import asyncio
 
 import machine
 
-from aa import VERSION, board, log, slots
+from aa import VERSION, board, log
 from aa.announcer import Announcer
 from aa.capture import Sensor
 from aa.clock import Clock
@@ -28,6 +29,7 @@ from aa.sntp import Sntp
 from aa.storage import Storage
 from aa.supervisor import Supervisor
 from aa.tls import Tls
+from aa.update import Updater
 from aa.uploader import Uploader
 from aa.wifi import Wifi
 
@@ -65,6 +67,7 @@ class App:
         self.announcer = Announcer(self.queue, self.clock, self.mqtt, self.sleeper.allowed)
         self.uploader = Uploader(self.secrets, self.queue, self._on_delivered, tls)
         self.sntp = Sntp(self.secrets["ntp"], self.clock)
+        self.updater = Updater(self)
         self.commands = Commands(self)
         for part in (self.wifi, self.mqtt, self.uploader):
             part.changed = self.face.changed
@@ -83,6 +86,7 @@ class App:
             ("ntp", lambda: self.sntp.run(self.wifi), self.sntp.pulse),
             ("announcer", self.announcer.run, self.announcer.pulse),
             ("commands", self.commands.run, self.commands.pulse),
+            ("update", self.updater.run, self.updater.pulse),
             ("display", self.face.show_for_ever, None),
             ("status", self.face.tell_for_ever, None),
             ("sleeper", self.sleeper.run, self.sleeper.pulse),
@@ -128,7 +132,7 @@ class App:
 
     async def _on_up(self):
         """After each connect: a broker that lost its retained messages has them again."""
-        slots.confirm()
+        self.updater.online()
         self.mqtt.publish("presence", b"online", True)
         self.face.tell()
         self.commands.say_owed()
@@ -146,7 +150,9 @@ class App:
 
     def is_busy(self):
         """Whether there is something to finish before sleep: a command, a press, or photos that can get out."""
-        return self.commands.busy or self.shutter.busy or (len(self.queue) > 0 and self.wifi.state == "up")
+        if self.commands.busy or self.shutter.busy or self.updater.busy:
+            return True
+        return len(self.queue) > 0 and self.wifi.state == "up"
 
     def come_back(self, woken_by):
         """Go on after light sleep."""

@@ -6,6 +6,7 @@ A command's id is written down before it is acted on, and what became of it afte
 import asyncio
 
 from aa import log
+from aa.bundle import BadBundle
 from aa.capture import NoFrame
 from aa.messages import BadMessage, decode_command, encode_reply
 from aa.pulse import Pulse
@@ -69,6 +70,8 @@ class Commands:
                 self._cut_off.pop(0)
 
     async def _settle_one(self, record):
+        if self._app.updater.has(record["id"]):
+            return  # it goes on, and is answered at its end
         if record.get("do") == "shutter" and await self._app.queue.find_command(record["id"]):
             self.finish(record["id"], True)
         else:
@@ -160,6 +163,12 @@ class Commands:
             return
         self.finish(command, True)
         self._app.sleeper.ask("command", wake_ms)
+
+    async def _do_update(self, command, args):
+        try:
+            self._app.updater.begin(command, args)
+        except BadBundle as cause:
+            self.finish(command, False, cause.error, str(cause))
 
     async def _do_reboot(self, command, args):
         self.finish(command, True)

@@ -135,6 +135,30 @@ class Ftp:
                 raise
             await self._store(name, file, total, digest, offset)  # the connection had idled, and was dropped
 
+    async def retrieve(self, name, take):
+        """Read a file of the server; `take(piece)` gets it in pieces, which last until it returns.
+
+        Raises:
+            FtpError: refused, or cut short; the session is still good, unless it was 421.
+            FtpLost, OSError, asyncio.TimeoutError, or what `take` raises: the session is of no more use.
+        """
+        if not self.is_prepared:
+            await self.prepare()
+        try:
+            await self._control.send("RETR " + name)
+            want(await self._control.reply(), 150, 125)
+            if self._tls is not None:
+                self._data = secure(self._data, self._tls, self._host)
+                self._data.s.write(b"")  # starts the handshake
+            while True:
+                piece = await asyncio.wait_for_ms(self._data.read(_CHUNK_BYTES), _STALL_MS)
+                if not piece:
+                    break
+                take(piece)
+        finally:
+            await self.unprepare()
+        want(await self._control.reply(), 226, 250)
+
     async def _store(self, name, file, total, digest, offset):
         if not self.is_prepared:
             await self.prepare()

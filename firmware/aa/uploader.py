@@ -1,7 +1,8 @@
 """Hands the bytes of waiting photos over by FTP, one by one, for as long as it takes.
 
 Newest first while the owner waits for the photo just taken, then oldest first. The session is opened before anyone
-presses, and kept open; at a press the data connection is opened too.
+presses, and kept open; at a press the data connection is opened too. While no photo waits, others may use the session
+(`between`).
 """
 
 import asyncio
@@ -14,11 +15,21 @@ from aa.link import UP, Link
 from aa.queue import MediumError
 from aa.tls import Tls
 
-SENDING = "sending"
+SENDING, FETCHING = "sending", "fetching"
 _LIVE_MS = 60_000
 _NOOP_EVERY_MS = 45_000
+_ERRAND_MS = 200_000
 _STEP_MS = 240_000  # the longest that one of its steps may take: each has a deadline of its own
 _REFUSED_PAUSE_MS = (5_000, 60_000, 600_000)
+
+
+class _Errand:
+    """Something else to do with the session."""
+
+    def __init__(self, work):
+        self.work = work
+        self.done = asyncio.Event()
+        self.cause = None
 
 
 class Uploader(Link):
@@ -36,6 +47,7 @@ class Uploader(Link):
         self._queue = queue
         self._on_delivered = on_delivered
         self._expected = False
+        self._errands = []
         self.sending = None
         self.percent = 0
 
@@ -44,6 +56,35 @@ class Uploader(Link):
         self._expected = True
         self.hurry()
         self._queue.changed.set()
+
+    async def between(self, work):
+        """Do `await work(ftp)` on the session once no photo waits for it; raises what that raises."""
+        errand = _Errand(work)
+        self._errands.append(errand)
+        self._queue.changed.set()
+        try:
+            await errand.done.wait()
+        finally:
+            if errand in self._errands:
+                self._errands.remove(errand)
+        if errand.cause is not None:
+            raise errand.cause
+
+    async def _run_errand(self):
+        errand = self._errands.pop(0)
+        errand.cause = FtpLost("the session ended")
+        self.become(FETCHING)
+        try:
+            await asyncio.wait_for_ms(errand.work(self._ftp), _ERRAND_MS)
+            errand.cause = None
+            self.did_well()
+        except Exception as cause:
+            errand.cause = cause
+            if not isinstance(cause, FtpError) or cause.code == 421:
+                raise FtpLost("the session is in doubt: " + log.words(cause))
+        finally:
+            errand.done.set()
+            self.become(UP)
 
     async def run(self, wifi):
         """Work for ever. `wifi.wait_up()` is awaited before each try to connect."""
@@ -67,6 +108,9 @@ class Uploader(Link):
         entry = self._next()
         if entry is not None:
             await self._hand_over(entry)
+            return
+        if self._errands and not self._expected and not self._ftp.is_prepared:
+            await self._run_errand()
             return
         self._queue.changed.clear()
         if self._expected:

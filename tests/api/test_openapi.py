@@ -8,13 +8,14 @@ from pydantic import TypeAdapter
 import api
 from aperture.contract.messages import PhotoRecord
 from api import documents, examples, health
-from api.cameras import SleepOrder
+from api.cameras import SleepOrder, UpdateOrder
 
 NAMES = {
     "get /api/v1/cameras": "list_cameras",
     "get /api/v1/cameras/{camera}": "get_camera",
     "post /api/v1/cameras/{camera}/shutter": "press_shutter",
     "post /api/v1/cameras/{camera}/sleep": "send_to_sleep",
+    "post /api/v1/cameras/{camera}/update": "update_firmware",
     "put /api/v1/cameras/{camera}/config": "configure_camera",
     "get /api/v1/cameras/{camera}/telemetry": "get_telemetry",
     "get /api/v1/commands/{command}": "get_command",
@@ -40,8 +41,10 @@ EXAMPLES: list[tuple[Any, Any]] = [
     (examples.COMMAND, documents.CommandDocument),
     (examples.SLEEP_COMMAND, documents.CommandDocument),
     (examples.CONFIG_COMMAND, documents.CommandDocument),
+    (examples.UPDATE_COMMAND, documents.CommandDocument),
     (examples.CANCELLED, documents.CommandDocument),
     (examples.SLEEP, SleepOrder),
+    (examples.UPDATE, UpdateOrder),
     (examples.TELEMETRY, documents.TelemetryDocument),
     (examples.ALIVE, health.Alive),
     (examples.READY, health.Ready),

@@ -13,6 +13,7 @@ from aa.commands import Commands
 from aa.journal import Journal
 from aa.queue import Queue
 from aa.settings import Settings
+from aa.update import Updater
 from helpers import JPEG, PHOTOS, Rtc, araises, facts_of, raises, until
 
 NOW = 1_795_000_000_000
@@ -32,6 +33,7 @@ class App:
         self.journal = Journal("commands.json")
         self.settings = Settings("settings.json", {})
         self.announcer = Announcer(self.queue, self.clock, self, None)
+        self.updater = Updater(self, ".")
         self.commands = Commands(self)
         self.running = asyncio.create_task(self.commands.run())
 
@@ -121,7 +123,7 @@ async def a_command_held_up_on_its_way_is_expired_by_our_clock():
 
 async def an_unknown_command_is_told():
     app = App()
-    app.say("c1", "update")
+    app.say("c1", "levitate")
     assert (await app.reply())["error"] == "unknown_command"
     app.say("c2", "_reply")
     assert (await app.reply(2))["error"] == "unknown_command"
