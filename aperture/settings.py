@@ -223,7 +223,7 @@ def _sentence(item: ErrorDetails) -> str:
     return f"{where}: {item['msg']}".removeprefix(": ").replace("Value error, ", "")
 
 
-OTHER_VARIABLES = frozenset({"APERTURE_CAMERA_TOKEN"})
+OTHER_VARIABLES = frozenset({"APERTURE_CAMERA_TOKEN", "APERTURE_WIFI_PASSWORD"})
 """What the `aperture` command reads from the environment beside settings."""
 
 

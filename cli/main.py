@@ -47,6 +47,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_token(commands)
     _add_tls(commands)
     _add_firmware(commands)
+    _add_flash(commands)
     _add_tools(commands)
     return parser
 
@@ -177,6 +178,22 @@ def _add_firmware(commands: Subparsers) -> None:
     build.add_argument("--version", help="what it calls itself (default: this version and a hash of the contents)")
     build.add_argument("--sources", action="store_true", help="do not compile: needs no mpy-cross, starts slower")
     _add(verbs, "list", "cli.firmware:list_all", "list the bundles, newest first", json=True)
+
+
+def _add_flash(commands: Subparsers) -> None:
+    flash = _add(
+        commands, "flash", "cli.flash.command:flash", "put firmware and secrets on a camera over a cable", json=True
+    )
+    flash.add_argument("port", help="the serial port that it is on, like /dev/ttyUSB0")
+    flash.add_argument("--camera", required=True, metavar="NAME", help="what it is called; it is added where it is new")
+    flash.add_argument("--board", required=True, metavar="BOARD", help="which one it is, like aa3 (docs/boards.md)")
+    flash.add_argument("--wifi", metavar="SSID", help="the Wi-Fi that it joins (default: the last one, or it is asked)")
+    flash.add_argument("--wifi-password-file", type=Path, metavar="FILE", help="or APERTURE_WIFI_PASSWORD, or asked")
+    flash.add_argument("--country", metavar="CODE", help="where its radio is used, like DE")
+    flash.add_argument("--host", metavar="ADDRESS", help="the server, as the camera sees it (default: this machine)")
+    flash.add_argument("--timeout", type=float, default=90, metavar="SECONDS", help="to wait for it (default: 90)")
+    flash.add_argument("--no-wait", action="store_true", help="don't wait until it is online")
+    flash.add_argument("--dry-run", action="store_true", help="look at the board, and say what would be done")
 
 
 def _add_tools(commands: Subparsers) -> None:

@@ -1,0 +1,116 @@
+"""Who the camera is: its account on the server, and the `secrets.json` that makes it so."""
+
+import os
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from aperture.clock import now_ms
+from aperture.contract.ids import check_name
+from aperture.store import accounts
+from aperture.store.accounts import Role
+from aperture.store.credentials import verify_mosquitto
+from aperture.store.errors import ConflictError
+from cli.flash.errors import FlashError
+from cli.place import Place
+
+VARIABLE: Final = "APERTURE_CAMERA_TOKEN"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a camera's account stands before it is flashed: `token` is one that is valid and stays, if any.
+
+    `words` says what will become of it.
+    """
+
+    name: str
+    is_new: bool
+    words: str
+    token: str | None = field(repr=False)
+
+
+def look(place: Place, name: str, on_board: dict[str, Any] | None) -> Standing:
+    """Look at the account of a camera, and change nothing.
+
+    Args:
+        place: the store.
+        name: the camera.
+        on_board: the secrets that are on the board now, if any.
+
+    Raises:
+        NameRejectedError: no camera can be called so.
+        ConflictError: the name belongs to somebody else.
+        FlashError: the camera only speaks FTP, or the token in the environment is not its own.
+    """
+    check_name(name)
+    known = place.database.read(lambda connection: accounts.get(connection, name))
+    given = os.environ.get(VARIABLE)
+    if known is not None and known.role is not Role.CAMERA:
+        raise ConflictError(f"{name!r} is the account of {known.role}, not a camera: choose another name")
+    if known is None or known.revoked_at_ms is not None:
+        if given:
+            raise FlashError(f"{VARIABLE} is set, but there is no camera {name!r} that it could be the token of")
+        return Standing(name, is_new=True, words="a new camera", token=None)
+    if known.ftp_only:
+        raise FlashError(f"{name!r} only uploads by FTP: choose another name for a camera with this firmware")
+    if given:
+        if not verify_mosquitto(given, known.mqtt_hash):
+            raise FlashError(f"{VARIABLE} is not the token of {name!r}: unset it, and the camera gets a new one")
+        return Standing(name, is_new=False, words="with the token that was given", token=given)
+    token = (on_board or {}).get("token") if (on_board or {}).get("camera") == name else None
+    if isinstance(token, str) and verify_mosquitto(token, known.mqtt_hash):
+        return Standing(name, is_new=False, words="the board has its token already", token=token)
+    return Standing(
+        name,
+        is_new=False,
+        words="this board doesn't have its token: it gets a new one, and the old one is void",
+        token=None,
+    )
+
+
+def settle(place: Place, standing: Standing) -> tuple[str, str | None]:
+    """Return the token and the update key, after adding the camera, or giving it new ones, where it has to be."""
+
+    def work(connection: Connection) -> tuple[str, str | None]:
+        token = standing.token
+        if standing.is_new:
+            token = accounts.add(connection, name=standing.name, role=Role.CAMERA, now_ms=now_ms())
+        elif token is None:
+            token = accounts.rotate(connection, name=standing.name, now_ms=now_ms())
+        return token, None
+
+    return place.database.write(work)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where the camera finds its server, as it sees it; `tls` of each: whether by TLS."""
+
+    host: str
+    mqtt_port: int
+    mqtt_tls: bool
+    ftp_host: str
+    ftp_port: int
+    ftp_tls: bool
+    root: str
+
+    @property
+    def tls(self) -> bool:
+        """Whether there is anything that a certificate is needed for."""
+        return self.mqtt_tls or self.ftp_tls
+
+
+def secrets(
+    *, name: str, token: str, update_key: str | None, board: str, wifi: object, country: str | None, server: Server
+) -> dict[str, Any]:
+    """Return the body of `secrets.json`, as `firmware/aa/settings.py` reads it."""
+    body: dict[str, Any] = {"camera": name, "token": token, "board": board, "root": server.root, "wifi": wifi}
+    body["mqtt"] = {"host": server.host, "port": server.mqtt_port} | ({"tls": True} if server.mqtt_tls else {})
+    body["ftp"] = {"host": server.ftp_host, "port": server.ftp_port} | ({"tls": True} if server.ftp_tls else {})
+    if update_key:
+        body["update_key"] = update_key
+    if country:
+        body["country"] = country
+    return body

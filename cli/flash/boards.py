@@ -1,0 +1,86 @@
+"""The boards that can be flashed: the modules in `firmware/boards`, and which image of MicroPython each wants.
+
+The images are those of cnadler86/micropython-camera-API: an archive `mpy_cam-VERSION-IMAGE.zip` for each, with a
+`firmware.bin` in it. docs/flashing.md has the whole story.
+"""
+
+import runpy
+from dataclasses import dataclass
+from typing import Any, Final
+
+from cli.flash.errors import FlashError
+from simulator.firmware import FIRMWARE
+
+OLDEST: Final = (1, 26)
+"""The oldest MicroPython that the firmware runs on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image of MicroPython with the camera's driver: its name in the releases, and the chip that it is for."""
+
+    name: str
+    chip: str = "esp32"
+
+    def esptool(self, port: str) -> str:
+        """Return the command that puts it on a board; an ESP32 starts at 0x1000 of its flash, the later ones at 0."""
+        offset = "0x1000" if self.chip == "esp32" else "0x0"
+        return f"esptool --chip {self.chip} --port {port} write-flash {offset} firmware.bin"
+
+    def how_to(self, port: str) -> str:
+        """Return what to do to have it on a board."""
+        return (
+            f"take mpy_cam-VERSION-{self.name}.zip (MicroPython 1.26 or newer) from the releases of "
+            f"cnadler86/micropython-camera-API, unpack it, and put it on the board with\n"
+            f"  {self.esptool(port)}\n"
+            "  (docs/flashing.md tells it step by step)"
+        )
+
+
+_IMAGES: Final = {
+    "aa3": Image("WROVER_KIT"),
+    "ai-thinker": Image("AI_THINKER"),
+    "freenove-s3": Image("FREENOVE_ESP32S3_CAM", chip="esp32s3"),
+    "xiao-s3-sense": Image("XIAO_ESP32S3", chip="esp32s3"),
+}
+_OTHER: Final = Image("ESP32_GENERIC-SPIRAM")
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A board and its profile, as the firmware has it."""
+
+    name: str
+    profile: dict[str, Any]
+
+    @property
+    def has_oled(self) -> bool:
+        """Whether there is a display, which wants a driver."""
+        return bool(self.profile.get("oled"))
+
+    @property
+    def image(self) -> Image:
+        """What MicroPython it wants; a board of your own, any image for its chip with PSRAM."""
+        return _IMAGES.get(self.name.replace("_", "-"), _OTHER)
+
+    def is_other_chip(self, machine: str) -> bool:
+        """Whether `machine`, MicroPython's words for where it runs, names a chip that this board doesn't have."""
+        chip = machine.lower().rpartition(" with ")[2].replace("-", "").strip()
+        return self.image is not _OTHER and chip.startswith("esp32") and chip != self.image.chip
+
+
+def names() -> list[str]:
+    """Return the names of the boards."""
+    return sorted(path.stem for path in (FIRMWARE / "boards").glob("*.py") if path.stem != "__init__")
+
+
+def load(name: str) -> Board:
+    """Return a board.
+
+    Raises:
+        FlashError: there is none of that name.
+    """
+    if name not in names():
+        raise FlashError(f"there is no board {name!r}: take one of {', '.join(names())}")
+    profile: dict[str, Any] = runpy.run_path(str(FIRMWARE / "boards" / f"{name}.py"))["PROFILE"]
+    return Board(name, profile)

@@ -1,0 +1,156 @@
+"""Does what a plan says to the board on the cable, and goes on by itself after a short loss of contact."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from aperture.store import private_file
+from cli.flash import boards, port, survey
+from cli.flash.boards import Board
+from cli.flash.display import Display
+from cli.flash.errors import CableError, FlashError
+from cli.flash.plan import SECRETS_FILE, SLOTS_FILE, TEMPORARY, Plan
+from cli.flash.remote import Remote
+from cli.flash.survey import Survey
+
+_BACK_S: Final = 10.0  # a board that restarts is back by then, one that was unplugged is not
+_LOOK_S: Final = 0.2
+
+
+class Writer:
+    """The board on one port. `work` is a folder for files that are on their way."""
+
+    def __init__(self, *, port: str, board: Board, display: Display, work: Path) -> None:
+        self.copied: list[str] = []
+        self.removed: list[str] = []
+        self._port, self._board, self._display, self._work = port, board, display, work
+        self._remote = Remote(port)
+
+    async def meet(self) -> Survey:
+        """Stop what runs on the board and look at what it is.
+
+        Raises:
+            FlashError: it can't be a camera as it is; with what to do.
+        """
+        image = self._board.image
+        await asyncio.to_thread(port.wake, self._port, image)
+        self._remote = Remote(self._port)
+        found = await survey.survey(self._remote)
+        how_to = image.how_to(self._port)
+        if self._board.is_other_chip(found.machine):
+            raise FlashError(
+                f"MicroPython says {found.machine!r}, which no {self._board.name} is: which --board is it?"
+            )
+        if found.version < boards.OLDEST:
+            raise FlashError(f"its MicroPython {found.release} is too old: {how_to}")
+        if not found.has_camera:
+            raise FlashError(f"its MicroPython has no camera module, so it is the wrong image: {how_to}")
+        return found
+
+    async def meet_again(self) -> Survey:
+        """The same after it was cut off: it may have restarted.
+
+        Raises:
+            CableError: it is gone for good.
+        """
+        deadline = time.monotonic() + _BACK_S
+        while not port.is_there(self._port):
+            if time.monotonic() > deadline:
+                raise CableError(
+                    f"the board on {self._port} was cut off in the middle. Plug it in again and run the same command, "
+                    "which goes on where this one ended; until then it has what it had before"
+                )
+            await asyncio.sleep(_LOOK_S)
+        self._display.say("          the board was away for a moment: going on")
+        return await self.meet()
+
+    async def write(self, todo: Plan) -> None:
+        """Copy the firmware to where it is not in use yet.
+
+        Raises:
+            CableError: the board was cut off.
+            FlashFullError: there is no room, whatever it said before.
+        """
+        if not todo.copy:
+            self._display.say(f"Firmware  all {todo.unchanged} files are there already")
+            return
+        already = f"; {todo.unchanged} more are there already" if todo.unchanged else ""
+        self._display.say(f"Firmware  {len(todo.copy)} files, {-(-todo.size // 1024)} KiB{already}")
+        await self._remote.run(["exec", _prepare(todo)])
+        self.removed += todo.remove
+        under_way = 0
+
+        def on_line(line: str) -> None:
+            nonlocal under_way
+            if line.startswith("cp ") and under_way < len(todo.copy):
+                path = todo.copy[under_way][1].removesuffix(TEMPORARY)
+                under_way += 1
+                self.copied.append(path)
+                self._display.progress(under_way, len(todo.copy), path)
+
+        await self._remote.run(*([*_COPY, str(file.source), f":{path}"] for file, path in todo.copy), on_line=on_line)
+
+    async def finish(self, todo: Plan, secrets: dict[str, Any], found: Survey) -> None:
+        """Write the secrets, then have the board put all of it in its place in one step.
+
+        Raises:
+            CableError: the board was cut off.
+        """
+        copies: list[list[str]] = []
+        rename = list(todo.rename)
+        if secrets != found.secrets:
+            copies.append(self._small_file(SECRETS_FILE, secrets))
+            rename.insert(0, (SECRETS_FILE + TEMPORARY, SECRETS_FILE))
+        if todo.switch:
+            copies.append(self._small_file(SLOTS_FILE, {"active": todo.slot, "trial": None}))
+            rename.append((SLOTS_FILE + TEMPORARY, SLOTS_FILE))
+        if rename or todo.clean:
+            await self._remote.run(*copies, ["exec", _commit(rename, todo.clean)])
+        self.removed += todo.clean
+        self._display.say(f"Secrets   {'written to the camera' if secrets != found.secrets else 'as they were'}")
+
+    async def reset(self) -> None:
+        """Have the board start anew."""
+        await self._remote.run(["reset"])
+
+    def _small_file(self, path: str, content: dict[str, Any]) -> list[str]:
+        source = self._work / path.lstrip("/")
+        private_file.write(source, json.dumps(content))
+        return [*_COPY, str(source), f":{path}{TEMPORARY}"]
+
+
+_COPY: Final = ("fs", "cp", "-f")  # without asking for the hash once more
+
+
+def _prepare(todo: Plan) -> str:
+    """Return what removes the files that would be in the way, and makes the folders."""
+    return f"""
+import os
+for path in {todo.remove!r}:
+    os.remove(path)
+for folder in {todo.folders!r}:
+    try:
+        os.mkdir(folder)
+    except OSError:
+        os.stat(folder)
+"""
+
+
+def _commit(rename: list[tuple[str, str]], clean: list[str]) -> str:
+    """Return what puts the new files in the place of the old ones, then removes what nobody needs any more."""
+    return f"""
+import os
+for new, path in {rename!r}:
+    os.rename(new, path)
+for path in {clean!r}:
+    os.remove(path)
+for folder in {sorted({path.rpartition("/")[0] for path in clean if path.count("/") > 1}, reverse=True)!r}:
+    try:
+        os.rmdir(folder)
+    except OSError:
+        pass
+if hasattr(os, "sync"):
+    os.sync()
+"""
