@@ -122,6 +122,10 @@ class SerialBoard:
         self._woken.set()
         await self._bench.send("press 80")
 
+    async def say(self, line: str) -> None:
+        """Tell its surroundings something, as a virtual camera's: "wifi down"."""
+        await self._bench.send(line)
+
     async def _supervise(self) -> None:
         """Run it, again and again, as the chip's resets would."""
         main, cause, reason = True, "power_on", ""

@@ -79,7 +79,7 @@ def settle(place: Place, standing: Standing) -> tuple[str, str | None]:
             token = accounts.add(connection, name=standing.name, role=Role.CAMERA, now_ms=now_ms())
         elif token is None:
             token = accounts.rotate(connection, name=standing.name, now_ms=now_ms())
-        return token, None
+        return token, accounts.update_key(connection, standing.name)
 
     return place.database.write(work)
 

@@ -14,7 +14,8 @@ from cli.flash.boards import Image
 from cli.flash.errors import FlashError
 
 _BAUD: Final = 115_200
-_PATIENCE_S: Final = 8.0
+_PATIENCE_S: Final = 6.0  # a board that restarts is at its prompt by then
+_CLUE_S: Final = 2.0
 _KNOCK_S: Final = 0.5
 _KNOCK: Final = b"\r\x03\x03\r\x02"  # Ctrl-C ends what runs, Ctrl-B leaves the raw prompt
 _PROMPT: Final = b">>> "
@@ -75,22 +76,36 @@ def wake(port: str, image: Image) -> str:
     Raises:
         FlashError: there is no MicroPython; with what was heard instead, and what to do.
     """
-    heard = b""
-    deadline = time.monotonic() + _PATIENCE_S
     try:
         with open_port(port) as line:
-            while time.monotonic() < deadline:
-                line.write(_KNOCK)
-                pause = time.monotonic() + _KNOCK_S
-                while time.monotonic() < pause:
-                    heard = (heard + line.read(line.in_waiting or 1))[-_MOST_HEARD:]
-                    if heard.endswith(_PROMPT) and b"MicroPython" in heard:
-                        return _banner(heard)
+            heard = _knock(line)
     except (serial.SerialException, OSError) as error:
         raise FlashError(f"{port} was cut off ({_reason(error)}): check the cable, and run it again") from None
+    if _is_prompt(heard):
+        return _banner(heard)
     raise FlashError(
         f"no MicroPython answers on {port}: {_what_was_heard(heard)}.\n  For a board without it: {image.how_to(port)}"
     )
+
+
+def _knock(line: serial.Serial) -> bytes:
+    """Knock until there is the prompt, or a clue why there won't be one; return what was heard."""
+    heard = b""
+    start = time.monotonic()
+    while (passed_s := time.monotonic() - start) < _PATIENCE_S:
+        if passed_s > _CLUE_S and any(words in heard for words, _ in _CLUES):
+            break
+        line.write(_KNOCK)
+        pause = time.monotonic() + _KNOCK_S
+        while time.monotonic() < pause:
+            heard = (heard + line.read(line.in_waiting or 1))[-_MOST_HEARD:]
+            if _is_prompt(heard):
+                return heard
+    return heard
+
+
+def _is_prompt(heard: bytes) -> bool:
+    return heard.endswith(_PROMPT) and b"MicroPython" in heard
 
 
 def _banner(heard: bytes) -> str:

@@ -21,7 +21,7 @@ _FILES: Final = (
 )
 _MARK: Final = "@survey "
 
-# Runs on the board, whatever the age of its MicroPython. The firmware's watchdog can't be stopped: it gets a long leash.
+# Runs on the board, whatever its MicroPython's age. A watchdog of the firmware can't be stopped: it gets a long leash.
 _SCRIPT: Final = """
 import sys, os, json, gc
 out = {"version": list(sys.implementation[1])[:3], "machine": getattr(sys.implementation, "_machine", sys.platform)}

@@ -1,0 +1,154 @@
+"""`aperture flash` as its owner types it: the real mpremote, MicroPython behind a PTY, a real server."""
+
+import asyncio
+import json
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from aperture.contract.messages import Presence
+from simulator.firmware import device_files
+
+pytestmark = pytest.mark.timeout(180)
+
+BASE = ("--camera", "front", "--board", "sim", "--host", "127.0.0.1", "--wifi", "home")
+
+
+def named(name: str) -> tuple[str, ...]:
+    return ("--camera", name, *BASE[2:])
+
+
+def secrets_of(board):
+    return json.loads((board.flash / "secrets.json").read_text())
+
+
+def names_below(folder: Path):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+
+
+async def test_one_command_makes_a_camera_of_a_board(server, make_board):
+    """From MicroPython and nothing else to `online`: files, display driver, secrets, reset, and the camera's word."""
+    board = await make_board()
+    run = await server.flash(str(board.port), *BASE)
+    said = await run.ends()
+    assert server.cli("camera", "show", "front")["presence"] == Presence.ONLINE
+    assert "Online    front" in said
+    secrets = secrets_of(board)
+    assert secrets["camera"] == "front"
+    assert secrets["wifi"] == {"ssid": "home", "password": "correct horse battery"}
+    assert len(secrets["update_key"]) == 64
+    on_board = names_below(board.flash)
+    expected = {name.strip("/").replace(".py", ".mpy") for name in device_files()} - {"main.mpy"} | {"main.py"}
+    assert on_board >= expected | {"lib/ssd1306.mpy", "secrets.json"}
+    assert not [name for name in on_board if name.endswith(".tmp")]
+    for number in range(1, len(expected)):
+        assert f"{number}/" in said, "a line for each file"
+
+
+async def test_no_secret_is_printed_or_left_on_this_machine(server, make_board):
+    """Neither token nor password is in the output, the repository's folder or an argument; temporary files go."""
+    board = await make_board()
+    run = await server.flash(str(board.port), *BASE, TMPDIR=str(server.folder))
+    said = await run.ends()
+    secrets = secrets_of(board)
+    for secret in (secrets["token"], secrets["update_key"], secrets["wifi"]["password"]):
+        assert secret not in said
+        assert secret not in (server.folder / "up.out").read_text()
+    assert not list(server.folder.glob("aperture-flash-*"))
+    assert not list(server.folder.rglob("wifi.json")), "nobody said that it may be remembered"
+
+
+async def test_flashing_again_copies_nothing_and_keeps_the_token(server, flashed):
+    """What is there is found by its hash; the camera's own token is still good, so nobody is cut off."""
+    board = await flashed()
+    before = secrets_of(board)
+    run = await server.flash(str(board.port), "--camera", "front", "--board", "sim", "--host", "127.0.0.1", "--json")
+    said = await run.ends()
+    assert secrets_of(board) == before, "the Wi-Fi is the camera's own, too"
+    result = json.loads(said[said.index("\n{") :])
+    assert (result["copied"], result["removed"], result["online"]) == ([], [], True)
+    assert result["status"]["board"] == "sim"
+
+
+async def test_a_new_version_goes_to_the_other_slot_and_photos_stay(server, flashed):
+    """The camera's old firmware stays whole beside the new; what is stale goes; photos and settings are kept."""
+
+    def age(flash: Path) -> None:
+        (flash / "a/aa/app.mpy").write_bytes(b"M\x06 another version")
+        for path, text in {
+            "b/aa/gone.mpy": "stale",
+            "b/aa/app.py": "would be taken before app.mpy",
+            "aa/app.py": "from before there were slots",
+            "boards/aa3.py": "from before there were slots",
+            "lib/ssd1306.py": "would be taken before ssd1306.mpy",
+            "lib/mine.py": "the owner's own",
+            "settings.json": '{"quality": 60}',
+            "queue/7-aaaaaaaaaaaaaaaaaaaaaaaaaa.jpg": "a photo",
+        }.items():
+            (flash / path).parent.mkdir(parents=True, exist_ok=True)
+            (flash / path).write_text(text)
+
+    board = await flashed(age)
+    old = names_below(board.flash / "a")
+    run = await server.flash(str(board.port), *BASE, "--no-wait")
+    await run.ends()
+    await board.power_off()
+    assert json.loads((board.flash / "slots.json").read_text()) == {"active": "b", "trial": None}
+    assert names_below(board.flash / "b") == old
+    assert (board.flash / "a/aa/app.mpy").read_bytes() == b"M\x06 another version", "the old one stays"
+    assert (board.flash / "settings.json").read_text() == '{"quality": 60}'
+    assert (board.flash / "lib/mine.py").exists()
+    assert (board.flash / "queue/7-aaaaaaaaaaaaaaaaaaaaaaaaaa.jpg").exists()
+    assert not (board.flash / "lib/ssd1306.py").exists()
+    assert not (board.flash / "aa").exists()
+    assert not (board.flash / "boards").exists()
+
+
+async def test_a_dry_run_changes_nothing(server, make_board):
+    """It lists what would be done; the board is as it was, and there is no new camera."""
+    board = await make_board()
+    run = await server.flash(str(board.port), *named("cam-d"), "--dry-run", "--json")
+    said = await run.ends()
+    assert names_below(board.flash) == set()
+    result = json.loads(said[said.index("\n{") :])
+    assert "/main.py" in result["copied"]
+    assert result["online"] is None
+    assert "cam-d" not in {camera["camera"] for camera in server.cli("camera", "list")}
+
+
+async def test_a_camera_whose_token_this_board_lacks_gets_a_new_one_and_it_says_so(server, flashed):
+    """A board of another name is told, too."""
+    old = server.cli("camera", "add", "cam-b")["token"]
+    board = await flashed()
+    said = await (await server.flash(str(board.port), *named("cam-b"))).ends()
+    assert "a new one, and the old one is void" in said
+    assert "this board was the camera 'front' until now" in said
+    assert secrets_of(board)["token"] != old
+    assert secrets_of(board)["camera"] == "cam-b"
+
+
+async def test_a_token_of_ones_own_is_kept(server, flashed):
+    """The environment may have the camera's token: it is checked, used, and not replaced."""
+    token = server.cli("camera", "add", "cam-c")["token"]
+    board = await flashed()
+    run = await server.flash(str(board.port), *named("cam-c"), "--no-wait", APERTURE_CAMERA_TOKEN="x" * 26)
+    assert "not the token" in await run.ends(1)
+    run = await server.flash(str(board.port), *named("cam-c"), APERTURE_CAMERA_TOKEN=token)
+    await run.ends()
+    assert secrets_of(board)["token"] == token
+
+
+async def test_the_secrets_file_is_private_on_its_way(server, flashed):
+    """The file that mpremote copies from is readable by its owner alone."""
+    board = await flashed()
+    run = await server.flash(str(board.port), *named("cam-e"), TMPDIR=str(server.folder))
+    seen: set[int] = set()
+    while run.process.returncode is None:
+        for path in server.folder.glob("aperture-flash-*/*secrets.json*"):
+            with suppress(FileNotFoundError):
+                seen.add(stat.S_IMODE(path.stat().st_mode))
+        await asyncio.sleep(0.002)
+    await run.ends()
+    assert seen == {0o600}

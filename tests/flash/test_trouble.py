@@ -1,0 +1,228 @@
+"""What can be wrong, told in words with what to do; and a cable that is pulled at any moment."""
+
+import asyncio
+import json
+import shutil
+import signal
+
+import pytest
+
+from simulator.serial_board import SerialBoard
+
+pytestmark = pytest.mark.timeout(240)
+
+BASE = ("--camera", "front", "--board", "sim", "--host", "127.0.0.1", "--wifi", "home")
+
+
+def whole_slots(board: SerialBoard):
+    return [slot for slot in "ab" if (board.flash / slot / "bundle.json").exists()]
+
+
+async def test_a_wrong_port_is_told_with_the_ports_that_there_are(server, tmp_path):
+    run = await server.flash(str(tmp_path / "ttyUSB7"), *BASE)
+    assert "there is no port" in await run.ends(1)
+    (tmp_path / "file").touch()
+    run = await server.flash(str(tmp_path / "file"), *BASE)
+    assert "is no serial port" in await run.ends(1)
+
+
+@pytest.mark.parametrize(
+    ("says", "words"),
+    [
+        (b"", "the board says nothing"),
+        (bytes(range(128, 256)), "makes no sense"),
+        (b"Hello from the Arduino sketch\r\n", "another program runs on it"),
+        (b"rst:0x1 (POWERON_RESET),boot:0x3 (DOWNLOAD_BOOT)\r\nwaiting for download\r\n", "BOOT is pressed"),
+        (b"invalid header: 0xffffffff\r\n", "its flash is empty"),
+        (b"Brownout detector was triggered\r\n", "supply"),
+    ],
+)
+async def test_a_port_without_micropython_is_told_with_what_was_heard_and_the_image(server, bare_port, says, words):
+    """Silence, noise, another program, the bootloader: each has its own sentence, and the way to the image."""
+    run = await server.flash(str(bare_port(says)), "--camera", "front", "--board", "aa3", "--host", "127.0.0.1")
+    said = await run.ends(1)
+    assert words in said
+    assert "mpy_cam-VERSION-WROVER_KIT.zip" in said
+    assert "esptool --chip esp32 --port" in said
+    assert "write-flash 0x1000 firmware.bin" in said
+
+
+async def test_an_image_without_the_camera_is_told(server, make_board, hardware):
+    """A stock image of MicroPython: what is missing, and which image has it."""
+    (hardware / "camera.py").unlink()
+    board = await make_board(hardware=hardware)
+    said = await (await server.flash(str(board.port), *BASE)).ends(1)
+    assert "no camera module" in said
+    assert "mpy_cam-VERSION-" in said
+
+
+@pytest.mark.parametrize(
+    ("board_name", "version", "machine", "words"),
+    [
+        ("aa3", (1, 25, 0), "Generic ESP32 module with SPIRAM with ESP32", "1.25.0 is too old"),
+        ("aa3", (1, 27, 0), "Generic ESP32S3 module with Octal-SPIRAM with ESP32S3", "which no aa3 is"),
+    ],
+)
+async def test_an_old_micropython_and_another_chip_are_told(
+    server, make_board, hardware, board_name, version, machine, words
+):
+    boot = hardware / "chip_on.py"
+    fake = f"""
+class _Chip:
+    implementation = ("micropython", {version!r}, {machine!r}, 2822)
+    def __getattr__(self, name):
+        return getattr(_sys, name)
+class _Implementation(tuple):
+    _machine, _mpy = {machine!r}, 2822
+_sys = sys
+_Chip.implementation = _Implementation(("micropython", {version!r}))
+sys.modules["sys"] = _Chip()
+"""
+    boot.write_text(boot.read_text().replace("_root = _open_flash()", fake + "\n_root = _open_flash()"))
+    board = await make_board(hardware=hardware)
+    run = await server.flash(str(board.port), "--camera", "x", "--board", board_name, "--host", "127.0.0.1")
+    assert words in await run.ends(1)
+
+
+async def test_a_full_flash_is_told_before_anything_is_written(server, make_board):
+    """On a real littlefs of 64 KiB, which is too small."""
+    board = await make_board(flash_kb=64)
+    said = await (await server.flash(str(board.port), *BASE)).ends(1)
+    assert "flash is full" in said
+    assert "KiB are free" in said
+
+
+async def test_it_works_on_the_file_system_that_an_esp32_has(server, make_board):
+    """littlefs in 512 KiB: flashed, started, online; and once more nothing is copied."""
+    board = await make_board(flash_kb=512)
+    base = ("--camera", "little", *BASE[2:])
+    await (await server.flash(str(board.port), *base)).ends()
+    assert "files are there already" in await (await server.flash(str(board.port), *base)).ends()
+
+
+async def test_a_server_that_does_not_run_is_told_before_the_board_is_touched(no_server, tmp_path):
+    run = await no_server.flash(str(tmp_path / "ttyUSB0"), *BASE)
+    said = await run.ends(1)
+    assert "no server runs here" not in said, "port 0: nobody knows where it will be"
+    no_server.environment |= {"APERTURE_MQTT__PORT": "1", "APERTURE_FTP__PORT": "2"}
+    run = await no_server.flash(str(tmp_path / "ttyUSB0"), *BASE)
+    said = await run.ends(1)
+    assert "no server runs here" in said
+    assert "aperture up" in said
+    assert "--no-wait" in said
+
+
+async def test_an_address_that_no_camera_can_reach_is_told(server, tmp_path):
+    run = await server.flash(str(tmp_path / "ttyUSB0"), "--camera", "front", "--board", "sim")
+    assert "this machine alone" in await run.ends(1)
+
+
+async def test_a_board_that_nobody_knows_is_told(server, tmp_path):
+    run = await server.flash(str(tmp_path / "ttyUSB0"), "--camera", "front", "--board", "toaster")
+    said = await run.ends(1)
+    assert "no board 'toaster'" in said
+    assert "aa3" in said
+
+
+async def test_no_wifi_and_nobody_to_ask_is_told(server, make_board):
+    board = await make_board()
+    run = await server.flash(str(board.port), *BASE[:-2])
+    said = await run.ends(1)
+    assert "--wifi SSID" in said
+    assert "--wifi-password-file" in said
+
+
+async def test_a_cable_that_is_pulled_in_the_middle_leaves_the_old_firmware_and_the_next_run_goes_on(server, flashed):
+    """The camera comes up with what it had; then only what was missing is copied."""
+
+    def age(flash):
+        for path in (flash / "a/aa").iterdir():
+            path.write_bytes(path.read_bytes() + b"\\0")  # an earlier version
+
+    board = await flashed(age)
+    run = await server.flash(str(board.port), *BASE)
+    await run.says(r"20/\d+")
+    board.unplug()
+    said = await run.ends(1)
+    assert "was cut off in the middle" in said
+    assert "run the same command" in said
+    assert whole_slots(board) == ["a"]
+    assert json.loads((board.flash / "slots.json").read_text())["active"] == "a"
+    board.plug()
+    again = await (await server.flash(str(board.port), *BASE)).ends()
+    assert "more are there already" in again
+    assert "1/" in again
+    assert "Online" in again
+    assert whole_slots(board) == ["a", "b"]
+
+
+async def test_a_new_board_that_was_cut_off_runs_nothing_until_it_is_whole(server, make_board):
+    """There is no launcher, so nothing starts by halves; the next run makes it whole."""
+    board = await make_board()
+    base = ("--camera", "fresh", *BASE[2:])
+    run = await server.flash(str(board.port), *base)
+    await run.says(r"15/\d+")
+    board.unplug()
+    await board.power_off()
+    await run.ends(1)
+    assert not (board.flash / "main.py").exists()
+    assert not (board.flash / "secrets.json").exists()
+    assert "fresh" not in {camera["camera"] for camera in server.cli("camera", "list")}
+    board.plug()
+    board.power_on()
+    assert "Online" in await (await server.flash(str(board.port), *base)).ends()
+
+
+async def test_a_board_that_restarts_in_the_middle_is_met_again(server, make_board):
+    """A watchdog, or a shaky supply: the command goes on by itself."""
+    board = await make_board()
+    run = await server.flash(str(board.port), "--camera", "shaky", *BASE[2:])
+    await run.says(r"20/\d+")
+    await board.power_off()
+    board.power_on()
+    said = await run.ends()
+    assert "away for a moment: going on" in said
+    assert "Online" in said
+
+
+async def test_ctrl_c_in_the_middle_says_what_to_do_and_the_next_run_goes_on(server, make_board):
+    board = await make_board()
+    base = ("--camera", "patient", *BASE[2:])
+    run = await server.flash(str(board.port), *base)
+    await run.says(r"10/\d+")
+    run.process.send_signal(signal.SIGINT)
+    assert "Run the same command again" in await run.ends(1)
+    again = await (await server.flash(str(board.port), *base)).ends()
+    assert "more are there already" in again
+    assert "Online" in again
+
+
+async def test_a_wifi_that_it_does_not_get_into_is_told_with_the_stage(server, flashed):
+    """The camera's own log, read over the cable, says how far it came."""
+    board = await flashed()
+    await board.say("wifi down")
+    run = await server.flash(str(board.port), *BASE, "--timeout", "30")
+    said = await run.ends(1)
+    assert "is flashed, but not online within 30 s" in said
+    assert "Wi-Fi" in said.rpartition("not online")[2]
+
+
+async def test_a_server_that_it_does_not_reach_is_told_with_the_stage(server, flashed):
+    """Nothing listens at the address that the camera was given."""
+    board = await flashed()
+    base = ("--camera", "front", "--board", "sim", "--host", "127.77.0.9")
+    said = await (await server.flash(str(board.port), *base, "--timeout", "8")).ends(1)
+    assert "Wi-Fi: up" in said
+    assert "nothing listens at the MQTT address" in said.rpartition("not online")[2]
+
+
+async def test_firmware_that_does_not_start_is_told_with_its_own_words(server, flashed, monkeypatch):
+    """An error at the start is the last line of the camera's log."""
+    board = await flashed()
+    run = await server.flash(str(board.port), *BASE, "--timeout", "6")
+    await run.says("Secrets")
+    shutil.move(board.flash / "a/aa/app.mpy", board.flash / "gone.mpy")
+    said = await run.ends(1)
+    assert "its firmware does not start" in said
+    assert "aa.app" in said.rpartition("not online")[2]
+    await asyncio.sleep(0)
