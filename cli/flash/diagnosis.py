@@ -32,32 +32,34 @@ _REACHED: Final = (
     (re.compile(r"^I mqtt up"), Stage.MQTT),
 )
 
-# The first that fits the last line of its kind wins; {0} is what the camera said.
+# The first that fits what the camera said wins; {0} is what that was. `firmware/aa/troubles.py` has the Wi-Fi's words.
 _WIFI: Final = (
-    (r"wrong.password|WRONG_PASSWORD|auth", "the Wi-Fi refuses its password: give the right one with --wifi SSID"),
-    (r"not.found|NO_AP", "there is no Wi-Fi of that name here: check the name (ESP32s know 2.4 GHz only), go nearer"),
-    (r"", "it does not get into the Wi-Fi: check name and password (--wifi SSID asks again), and that it has 2.4 GHz"),
+    (r"Wi-Fi password", "the Wi-Fi refuses its password: run this again with --wifi SSID and the right one"),
+    (r"No IP address", "the Wi-Fi gives it no address: is the router's DHCP on, and has it any left?"),
+    (r"No Wi-Fi known", "it was given no Wi-Fi: run this again with --wifi SSID"),
+    (r"", "it finds no Wi-Fi of its name: check the name (--wifi SSID), that it has 2.4 GHz, and the distance"),
 )
 _MQTT: Final = (
-    (r"bad user|not authorized|refused.*(4|5)\b", "the broker refuses its token: run this command again"),
+    (r"Refused: [45]\b", "the broker refuses its token: run this command again"),
     (
-        r"ECONNREFUSED|111",
-        "nothing listens at the MQTT address that it was given: does `aperture up` run, on that port?",
+        r"\b(ECONNREFUSED|ECONNRESET|ECONNABORTED|111|104|103)\b",
+        "nothing listens at the MQTT address that it was given",
     ),
+    (r"NameNotFound", "nobody knows the server's name ({0}): give its address with --host"),
+    (r"is missing|is no certificate", "it has no certificate to check the server by: run this command again"),
+    (r"TlsError", "it does not trust the server's certificate ({0}): aperture tls init, then run this command again"),
     (
-        r"EHOSTUNREACH|113|ENETUNREACH|118|Timeout|ETIMEDOUT|110|-2|no answer",
-        "it can't reach the server: check --host, a firewall, and that the Wi-Fi lets its guests reach the LAN",
-    ),
-    (
-        r"cert|CERT|X509|verify",
-        "it does not trust the server's certificate: aperture tls init, then this command again",
+        r"\b(Timeout|TimeoutError|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|110|113|118)\b",
+        "the server does not answer it: check --host, the firewall, and that the Wi-Fi lets its guests reach the LAN",
     ),
     (r"", "it does not get through to the broker ({0})"),
 )
 _FTP: Final = (
-    (r"530|login|auth", "FTP refuses its token: run this command again"),
+    (r"Refused: (530|332)", "FTP refuses its token: run this command again"),
     (r"", "FTP does not work for it yet ({0}): photos wait on the camera"),
 )
+_WIFI_DOWN: Final = r"^W wifi down"
+_MQTT_DOWN: Final = r"^W mqtt down"
 
 
 def read(lines: list[str]) -> Finding:
@@ -67,9 +69,9 @@ def read(lines: list[str]) -> Finding:
         case Stage.SILENT:
             words = _no_start(lines)
         case Stage.STARTED:
-            words = _first(_WIFI, _last(lines, r"^[WE] (no wifi|wifi)"))
+            words = _first(_WIFI, _last(lines, _WIFI_DOWN))
         case Stage.WIFI:
-            words = _first(_MQTT, _last(lines, r"^[WE] mqtt"))
+            words = _first(_MQTT, _last(lines, _MQTT_DOWN))
         case Stage.MQTT:
             words = "it reached the broker, but no bridge took its word: does `aperture up` run, on this data folder?"
     return Finding(stage, words)
@@ -89,10 +91,9 @@ def milestone(line: str) -> str | None:
         return f"Wi-Fi: up, {line.partition('address=')[2] or 'with an address'}"
     if line.startswith("I mqtt up"):
         return "MQTT: up"
-    if re.match(r"^[WE] (no wifi|wifi (?!lost))", line):
-        return f"Wi-Fi: {_first(_WIFI, line)}"
-    if line.startswith("W mqtt down"):
-        return f"MQTT: {_first(_MQTT, line)}"
+    for pattern, table, link in ((_WIFI_DOWN, _WIFI, "Wi-Fi"), (_MQTT_DOWN, _MQTT, "MQTT")):
+        if re.match(pattern, line):
+            return f"{link}: {_first(table, line)}"
     return None
 
 
@@ -111,5 +112,5 @@ def _last(lines: list[str], pattern: str) -> str:
 
 
 def _first(table: tuple[tuple[str, str], ...], line: str) -> str:
-    said = line.partition("why=")[2] or line.partition(" ")[2] or "it says no more"
+    said = line.partition("why=")[2] or "it says no more"
     return next(words for pattern, words in table if re.search(pattern, line)).format(said)

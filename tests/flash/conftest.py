@@ -26,7 +26,7 @@ from simulator.serial_board import SerialBoard
 CACHE = Path(__file__).parents[2] / ".cache"
 SCRUBBED = {name: value for name, value in os.environ.items() if not name.startswith("APERTURE_")}
 BASE = ("--camera", "front", "--board", "sim", "--host", "127.0.0.1", "--wifi", "home")
-PASSWORD = "correct horse battery"
+PASSWORD = "correct-horse-battery"
 _PATIENCE_S = 90.0
 
 
@@ -170,7 +170,9 @@ async def make_board(tmp_path: Path, libraries: Path) -> AsyncIterator[MakeBoard
             prepare(folder / "flash")
             port = tmp_path / "ttyUSB0"
             board = SerialBoard(folder=folder, port=port, cache=libraries / "aperture", **more)
-            return await stack.enter_async_context(board)
+            await stack.enter_async_context(board)
+            await board.say(f"wifi reach home={PASSWORD}")
+            return board
 
         yield make
 

@@ -37,7 +37,7 @@ async def test_one_command_makes_a_camera_of_a_board(server, make_board):
     assert "Online    front" in said
     secrets = secrets_of(board)
     assert secrets["camera"] == "front"
-    assert secrets["wifi"] == {"ssid": "home", "password": "correct horse battery"}
+    assert secrets["wifi"] == {"ssid": "home", "password": "correct-horse-battery"}
     assert len(secrets["update_key"]) == 64
     on_board = names_below(board.flash)
     expected = {name.strip("/").replace(".py", ".mpy") for name in device_files()} - {"main.mpy"} | {"main.py"}
