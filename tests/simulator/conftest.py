@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import aiomqtt
 import pytest
@@ -57,14 +58,14 @@ class Server:
         self._command = command
         self._process: asyncio.subprocess.Process | None = None
 
-    async def start(self) -> None:
+    async def start(self, *more: str) -> None:
         self._process = await asyncio.create_subprocess_exec(
-            *self._command, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
+            *self._command, *more, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL
         )
         deadline = time.monotonic() + _PATIENCE_S
         while True:
             try:
-                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+                _, writer = await asyncio.open_connection(more[0] if more else "127.0.0.1", self.port)
             except OSError:
                 assert time.monotonic() < deadline, f"never up: {self._command}"
                 await asyncio.sleep(0.02)
@@ -201,16 +202,10 @@ async def make_camera(cache: Path, tmp_path: Path, broker: Server, ftp: Server) 
     """Make the camera `cam` and give it power."""
     async with contextlib.AsyncExitStack() as stack:
 
-        async def make(**more: Path) -> VirtualCamera:
+        async def make(**more: Any) -> VirtualCamera:
+            usual = {"host": "127.0.0.1", "mqtt_port": broker.port, "ftp_port": ftp.port}
             camera = VirtualCamera(
-                name="cam",
-                token="secret",
-                host="127.0.0.1",
-                mqtt_port=broker.port,
-                ftp_port=ftp.port,
-                folder=tmp_path / "camera",
-                cache=cache,
-                **more,
+                name="cam", token="secret", folder=tmp_path / "camera", cache=cache, **{**usual, **more}
             )
             return await stack.enter_async_context(camera)
 

@@ -1,4 +1,4 @@
-"""A stock pyftpdlib server with the account cam:secret: `python -W ignore stock_ftp.py FOLDER PORT`; prints its port.
+"""A stock pyftpdlib server with the account cam:secret: `python -W ignore stock_ftp.py FOLDER PORT [HOST]`; prints its port.
 
 A process of its own, because its asyncore is deprecated and warnings are errors here, and because it can be killed.
 """
@@ -20,9 +20,9 @@ class Handler(FTPHandler):
 def main() -> None:
     """Serve until killed."""
     logging.disable()
-    folder, port = sys.argv[1:3]
+    folder, port, host = (*sys.argv[1:], "127.0.0.1")[:3]
     Handler.authorizer.add_user("cam", "secret", folder, perm="elradfmw")
-    server = FTPServer(("127.0.0.1", int(port)), Handler)
+    server = FTPServer((host, int(port)), Handler)
     print(server.address[1], flush=True)  # noqa: T201
     server.serve_forever()
 

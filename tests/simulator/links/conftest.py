@@ -1,0 +1,144 @@
+"""An FTP server that does as it is told, and what the tests of the links look at."""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+_REPLIES = {
+    "USER": "331 password",
+    "PASS": "230 in",
+    "TYPE": "200 binary",
+    "FEAT": "211-Extensions\r\n SITE SHA256\r\n211 End",
+    "SITE": "200 noted",
+    "ALLO": "200 noted",
+    "REST": "350 go on",
+    "NOOP": "200 here",
+    "STOR": "150 go",
+    "END": "226 stored",
+}
+
+
+class RawFtp:
+    """Takes photos as our server does. `instead[word]` are replies to be given in place of its own, one at a time.
+
+    After a reply of 421 it closes. `sessions` counts control connections.
+    """
+
+    def __init__(self) -> None:
+        self.instead: dict[str, list[str]] = defaultdict(list)
+        self.photos: dict[str, bytes] = {}
+        self.commands: list[str] = []
+        self.sessions = self.port = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def stop(self) -> None:
+        self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        self._tasks.add(task)
+        self.sessions += 1
+        with contextlib.suppress(OSError):
+            await Session(self, reader, writer).run()
+        writer.close()
+        self._tasks.discard(task)
+
+    def reply_to(self, word: str) -> str:
+        return self.instead[word].pop(0) if self.instead[word] else _REPLIES.get(word, "500 what?")
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether all that was to be said instead has been said."""
+        return not any(self.instead.values())
+
+
+class Session:
+    """One control connection."""
+
+    def __init__(self, ftp: RawFtp, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._ftp, self._reader, self._writer = ftp, reader, writer
+        self._passive: asyncio.Server | None = None
+        self._data: asyncio.Future[tuple[asyncio.StreamReader, asyncio.StreamWriter]]
+
+    async def run(self) -> None:
+        try:
+            if not await self._say(self._ftp.instead["greeting"].pop(0) if self._ftp.instead["greeting"] else "220 hi"):
+                return
+            while line := (await self._reader.readline()).decode().strip():
+                self._ftp.commands.append(line)
+                if not await self._answer(*[*line.split(maxsplit=1), ""][:2]):
+                    return
+        finally:
+            await self._close_data()
+
+    async def _say(self, reply: str) -> bool:
+        self._writer.write(reply.encode("latin-1") + b"\r\n")
+        await self._writer.drain()
+        return not reply.startswith("421")
+
+    async def _answer(self, word: str, rest: str) -> bool:
+        if word == "SIZE":
+            have = self._ftp.photos.get(rest)
+            return await self._say(f"213 {len(have)}" if have is not None else "550 none")
+        if word == "EPSV" and not self._ftp.instead["EPSV"]:
+            return await self._say(f"229 here (|||{await self._listen()}|)")
+        reply = self._ftp.reply_to(word)
+        if word == "STOR" and reply.startswith("1"):
+            return await self._say(reply) and await self._receive(rest)
+        if word == "STOR":
+            await self._close_data()
+        return await self._say(reply)
+
+    async def _receive(self, name: str) -> bool:
+        reader, writer = await self._data
+        data = await reader.read()
+        writer.close()
+        reply = self._ftp.reply_to("END")
+        if reply.startswith("2"):
+            self._ftp.photos[name] = data
+        return await self._say(reply)
+
+    async def _listen(self) -> int:
+        await self._close_data()
+        self._data = asyncio.get_running_loop().create_future()
+        self._passive = await asyncio.start_server(lambda *pair: self._data.set_result(pair), "127.0.0.1", 0)
+        return int(self._passive.sockets[0].getsockname()[1])
+
+    async def _close_data(self) -> None:
+        if self._passive is not None:
+            self._passive.close()
+            self._passive = None
+            if self._data.done():
+                self._data.result()[1].close()
+
+
+@pytest.fixture
+async def raw_ftp() -> AsyncIterator[RawFtp]:
+    ftp = RawFtp()
+    await ftp.start()
+    yield ftp
+    await ftp.stop()
+
+
+@pytest.fixture
+def pid_of() -> Callable[[Any], int]:
+    """The process of a virtual camera: a reset gives it another."""
+    return lambda camera: camera._process.pid
+
+
+@pytest.fixture
+def waiting() -> Callable[[Any], list[Any]]:
+    """What waits on a virtual camera's card, as the manifests that it keeps there."""
+    return lambda camera: list((camera.folder / "card" / "queue").glob("*.json"))
