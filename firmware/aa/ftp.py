@@ -13,6 +13,7 @@ import time
 from aa.ftpwire import REPLY_MS, Control, FtpError, FtpLost, passive_port, want
 from aa.net import close_stream, flush, open_stream, secure
 from aa.queue import MediumError
+from aa.tls import NOT_SPOKEN, TlsError
 
 PREPARED_MS = 10_000  # a data connection that idles for longer may have been given up by the server
 _STORED_MS = 60_000  # the server syncs to its disk before it answers
@@ -46,11 +47,15 @@ class Ftp:
             FtpLost, OSError, asyncio.TimeoutError: nobody there.
         """
         control = self._control
+        if self._tls is not None:
+            self._tls.load()  # before a word is said
         try:
             await control.open(self._host, self._port)
             want(await control.reply(), 220)
             if self._tls is not None:
-                want(await control.ask("AUTH TLS"), 234)
+                code, text = await control.ask("AUTH TLS")
+                if code != 234:
+                    raise TlsError("{} {}".format(code, text), NOT_SPOKEN)
                 control.secure(self._tls, self._host)
             reply = await control.ask("USER " + self._user)
             if reply[0] == 331:

@@ -67,6 +67,8 @@ class Mqtt(Link):
 
     async def _connect(self):
         self.pulse.within(6 * self._answer_ms)
+        if self._tls is not None:
+            self._tls.load()  # before a word is said
         stream, _ = await open_stream(self._host, self._port, self._answer_ms)
         try:
             self._stream = stream

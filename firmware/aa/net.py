@@ -5,7 +5,7 @@ import socket
 from errno import EINPROGRESS
 
 from aa.dns import resolve
-from aa.tls import TlsError
+from aa.tls import NOT_TRUSTED, TlsError
 
 _IPPROTO_TCP = 6
 _TCP_NODELAY = 1
@@ -76,7 +76,7 @@ async def flush(stream, timeout_ms):
     try:
         await asyncio.wait_for_ms(stream.drain(), timeout_ms)
     except ValueError as cause:  # MicroPython's way to say that a certificate does not hold
-        raise TlsError(str(cause).strip())
+        raise TlsError(str(cause).strip(), NOT_TRUSTED)
 
 
 async def close_stream(stream):

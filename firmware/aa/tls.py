@@ -6,14 +6,15 @@ against its own clock, which starts in 2000 with the power: the server's certifi
 """
 
 CA_FILE = "/ca.der"
+NO_CA, NOT_TRUSTED, NOT_SPOKEN = "no CA", "not trusted", "not spoken"
 
 
 class TlsError(OSError):
-    """There can be no secure connection; the text says why. `no_authority`: there is nothing to check it against."""
+    """There can be no secure connection; the text says why, `kind` what sort of reason it is."""
 
-    def __init__(self, text, no_authority=False):
+    def __init__(self, text, kind):
         super().__init__(text)
-        self.no_authority = no_authority
+        self.kind = kind
 
 
 class Tls:
@@ -23,7 +24,12 @@ class Tls:
         self._path = path
         self._context = None
 
-    def _shared(self):
+    def load(self):
+        """Return the context that all connections share.
+
+        Raises:
+            TlsError: there is no authority to trust.
+        """
         if self._context is None:
             import ssl  # here, for most cameras never need it
 
@@ -31,13 +37,13 @@ class Tls:
                 with open(self._path, "rb") as file:
                     authority = file.read()
             except OSError:
-                raise TlsError(self._path + " is missing", True)
+                raise TlsError(self._path + " is missing", NO_CA)
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.verify_mode = ssl.CERT_REQUIRED  # MicroPython's default is to trust anyone
             try:
                 context.load_verify_locations(cadata=authority)
             except (OSError, ValueError):
-                raise TlsError(self._path + " is no certificate in DER", True)
+                raise TlsError(self._path + " is no certificate in DER", NO_CA)
             self._context = context
         return self._context
 
@@ -47,4 +53,4 @@ class Tls:
         Raises:
             TlsError: there is no authority to trust.
         """
-        return self._shared().wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+        return self.load().wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)

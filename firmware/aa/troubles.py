@@ -2,9 +2,9 @@
 
 import asyncio
 
+from aa import tls
 from aa.dns import NameNotFound
 from aa.net import Lost, Refused
-from aa.tls import TlsError
 
 WIFI_PASSWORD = ("Wi-Fi password", "check secrets")
 NO_WIFI = ("No Wi-Fi", "is it in reach?")
@@ -13,6 +13,7 @@ WIFI_DEAF = ("Wi-Fi is stuck", "it starts anew")
 NO_NETWORKS = ("No Wi-Fi known", "check secrets")
 NO_CA = ("No /ca.der", "flash it again")
 BAD_CERTIFICATE = ("Bad certificate", "aperture tls")
+NO_TLS = ("Server lacks TLS", "turn it on there")
 UNKNOWN_SERVER = ("Unknown server", "check its name")
 NO_ANSWER = ("No answer", "is server up?")
 TOKEN = ("Token refused", "check secrets")
@@ -21,13 +22,14 @@ SERVER_FULL = ("Server is full", "make room there")
 PHOTO_REFUSED = ("Photo refused", "see server's log")
 CARD = ("Photo unreadable", "check the card")
 LOST = ("Connection lost", "tries again")
+_TLS = {tls.NO_CA: NO_CA, tls.NOT_TRUSTED: BAD_CERTIFICATE, tls.NOT_SPOKEN: NO_TLS}
 _CODES = {421: SERVER_BUSY, 452: SERVER_FULL, 552: SERVER_FULL, 530: TOKEN, 332: TOKEN, 4: TOKEN, 5: TOKEN}
 
 
 def of_link(cause):
     """Return the words for the exception that ended a connection."""
-    if isinstance(cause, TlsError):
-        return NO_CA if cause.no_authority else BAD_CERTIFICATE
+    if isinstance(cause, tls.TlsError):
+        return _TLS[cause.kind]
     if isinstance(cause, NameNotFound):
         return UNKNOWN_SERVER
     if isinstance(cause, Refused):
@@ -48,6 +50,6 @@ def of_photo(cause):
 
 def is_last_word(cause):
     """Whether trying again soon would be of no use: someone has to see to it."""
-    if isinstance(cause, TlsError):
+    if isinstance(cause, tls.TlsError):
         return True
     return isinstance(cause, Refused) and _CODES.get(cause.code) == TOKEN

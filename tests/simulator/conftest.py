@@ -42,6 +42,12 @@ def free_port() -> int:
             return port
 
 
+@pytest.fixture
+def spare_port() -> int:
+    """A port that nobody uses."""
+    return free_port()
+
+
 async def eventually(condition: Callable[[], bool], what: str) -> None:
     """Wait until something holds."""
     deadline = time.monotonic() + _PATIENCE_S
@@ -203,10 +209,8 @@ async def make_camera(cache: Path, tmp_path: Path, broker: Server, ftp: Server) 
     async with contextlib.AsyncExitStack() as stack:
 
         async def make(**more: Any) -> VirtualCamera:
-            usual = {"host": "127.0.0.1", "mqtt_port": broker.port, "ftp_port": ftp.port}
-            camera = VirtualCamera(
-                name="cam", token="secret", folder=tmp_path / "camera", cache=cache, **{**usual, **more}
-            )
+            usual = {"token": "secret", "host": "127.0.0.1", "mqtt_port": broker.port, "ftp_port": ftp.port}
+            camera = VirtualCamera(name="cam", folder=tmp_path / "camera", cache=cache, **{**usual, **more})
             return await stack.enter_async_context(camera)
 
         yield make

@@ -3,10 +3,21 @@
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+
+from aperture.clock import now_ms
+from aperture.settings import FtpSettings
+from aperture.store import accounts, photos
+from aperture.store.accounts import Role
+from aperture.store.blobs import LocalBlobs
+from aperture.store.database import Database, sqlite_url
+from aperture.tls import authority
+from aperture.tls.files import TlsFiles
+from broker.ftp import FtpServer
 
 _REPLIES = {
     "USER": "331 password",
@@ -122,6 +133,60 @@ class Session:
             self._passive = None
             if self._data.done():
                 self._data.result()[1].close()
+
+
+class House:
+    """Our own FTP server with an account for `cam`, whose token is `token`; `tls` as in the settings."""
+
+    def __init__(self, root: Path, files: TlsFiles, tls: str) -> None:
+        self._database = Database.open(sqlite_url(root / "house.db"))
+        self._blobs = LocalBlobs(root=root / "photos")
+        self._server = FtpServer(
+            settings=FtpSettings(host="127.0.0.1", port=0, tls=tls),
+            database=self._database,
+            blobs=self._blobs,
+            partial_dir=root / "partial",
+            firmware_dir=root / "firmware",
+            tls_files=files,
+            on_stored=lambda: None,
+        )
+        self._server.start()
+        self.port = self._server.port
+        self.token = self._database.write(
+            lambda connection: accounts.add(connection, name="cam", role=Role.CAMERA, now_ms=now_ms())
+        )
+
+    def stored(self, photo: str) -> bytes | None:
+        known = self._database.read(lambda connection: photos.expected(connection, photo))
+        return self._blobs.read("cam", photo) if known is not None and known.stored_bytes is not None else None
+
+    def close(self) -> None:
+        self._server.stop()
+        self._database.close()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> TlsFiles:
+    """A CA, and a certificate for this machine's loopback."""
+    files = TlsFiles(tmp_path_factory.mktemp("certificate") / "tls")
+    authority.init(files, hosts=["localhost", "127.0.0.1", "server.test"])
+    return files
+
+
+@pytest.fixture
+def make_house(tmp_path: Path, certificate: TlsFiles) -> Iterator[Callable[[str], House]]:
+    """Start our own FTP server, with TLS `off` or `require`."""
+    houses: list[House] = []
+
+    def make(tls: str = "off") -> House:
+        root = tmp_path / "house"
+        (root / "firmware").mkdir(parents=True)
+        houses.append(House(root, certificate, tls))
+        return houses[-1]
+
+    yield make
+    for house in houses:
+        house.close()
 
 
 @pytest.fixture
