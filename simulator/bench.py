@@ -15,7 +15,7 @@ from typing import Self
 
 import structlog
 
-from simulator.scene import Scene
+from simulator.scene import Scene, black, turned
 from simulator.screen import BYTES, save_oled
 
 log = structlog.get_logger(__name__)
@@ -144,10 +144,15 @@ class Bench:
                 self._connected.clear()
 
     async def _frame(self, words: list[str]) -> bytes:
-        if len(words) != _WORDS_OF_FRAME or words[0] != "frame":
-            raise ValueError("frame: size and quality")
+        if len(words) < _WORDS_OF_FRAME or words[0] != "frame":
+            raise ValueError("frame: size and quality, and what the sensor does to it")
         width, height = (int(side) for side in words[1].split("x"))
-        frame = await self._scene.frame(width, height, int(words[2]))
+        quality, spoilt = int(words[2]), words[_WORDS_OF_FRAME:]
+        if "black" in spoilt:
+            frame = await asyncio.to_thread(black, (width, height), quality)
+        else:
+            frame = await self._scene.frame(width, height, quality)
+            frame = await asyncio.to_thread(turned, frame, quality, spoilt) if spoilt else frame
         self._number += 1
         path = self._taken / f"{self._number:06d}.jpg"
         await asyncio.to_thread(path.write_bytes, frame)

@@ -4,6 +4,8 @@ import asyncio
 import io
 import itertools
 import math
+import random
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -63,6 +65,29 @@ def draw(title: str, shot: int, now: datetime, size: tuple[int, int], quality: i
     text = now.strftime("%Y-%m-%d %H:%M:%S.") + f"{now.microsecond // 1000:03d}"
     pen.text((width / 30, height * 0.78), f"{title}  #{shot}", "white", ImageFont.load_default(height / 14))
     pen.text((width / 30, height * 0.88), text, "white", ImageFont.load_default(height / 18))
+    return _jpeg(image, quality)
+
+
+def black(size: tuple[int, int], quality: int) -> bytes:
+    """Return what a sensor gives that does not expose: black, but for a few pixels that tell one from the next."""
+    image = Image.new("RGB", size, (3, 3, 3))
+    for _ in range(3):
+        image.putpixel((random.randrange(size[0]), random.randrange(size[1])), (60, 60, 60))  # noqa: S311 - a scene
+    return _jpeg(image, quality)
+
+
+def turned(frame: bytes, quality: int, how: Sequence[str]) -> bytes:
+    """Return a frame as a sensor gives it that is set to `hmirror`, `vflip` or both."""
+    with Image.open(io.BytesIO(frame)) as opened:
+        image: Image.Image = opened.convert("RGB")
+    if "hmirror" in how:
+        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    if "vflip" in how:
+        image = image.transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    return _jpeg(image, quality)
+
+
+def _jpeg(image: Image.Image, quality: int) -> bytes:
     out = io.BytesIO()
     image.save(out, "JPEG", quality=max(5, min(95, quality)))
     return out.getvalue()

@@ -12,6 +12,7 @@ import machine
 
 from aa import VERSION, board, log
 from aa.announcer import Announcer
+from aa.battery import Battery, ShotCost
 from aa.capture import Sensor
 from aa.clock import Clock
 from aa.commands import Commands
@@ -47,7 +48,11 @@ class App:
         if self.woken_by == "press":
             self.shutter.press(self.shutter.kind)
         self.board = board.Board(profile)
-        self.settings = Settings(folder + "/settings.json", profile["settings"])
+        defaults = board.default_settings(profile)
+        self.settings = Settings(folder + "/settings.json", defaults, self.secrets.get("settings"))
+        self.settings.limit("board " + self.board.name, board.limits(profile))
+        self.battery = Battery(profile, self.settings)  # before the radio: it may be on ADC2
+        self.cost = ShotCost(profile["draw_ma"])
         self.clock = Clock(machine.RTC())
         self.display = Display(profile["oled"])
         self.face = Face(self)
@@ -79,6 +84,7 @@ class App:
         log.info("camera", version=VERSION, board=self.board.name, queue=len(self.queue), cause=board.reset_cause())
         await Supervisor(self.board).run((
             ("shooter", self.shooter.run, self.shooter.pulse),
+            ("keeper", self.shooter.keep_for_ever, self.shooter.keeping),
             ("shutter", self.shutter.watch, None),
             ("wifi", self._run_wifi, self.wifi.pulse),
             ("mqtt", lambda: self.mqtt.run(self.wifi), self.mqtt.pulse),
@@ -102,10 +108,7 @@ class App:
 
     def battery_state(self):
         """Return "ok", "low" or "critical"; None where there is no battery, or no way to know."""
-        percent = self.board.battery()[1]
-        if percent is None:
-            return None
-        return "critical" if percent <= 3 else "low" if percent <= 15 else "ok"
+        return self.battery.state
 
     def is_online(self):
         """Whether the broker hears us."""
@@ -116,6 +119,7 @@ class App:
             self.queue.mark(entry, delivered=True)
         except OSError as cause:  # the card, not the network; `announcer` marks it again
             log.error("photo can't be marked as handed over", cause, photo=entry.photo)
+        self.cost.sent(entry)
         self.face.last = "#{} delivered".format(entry.seq)
         self.face.changed()
 

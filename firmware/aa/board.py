@@ -19,12 +19,27 @@ _CAUSES = (
 
 
 def load_profile(name):
-    """Return the profile of a board.
+    """Return the profile of a board, by the name that its owner gives; `-` is `_` in the file's name.
 
     Raises:
         ImportError: there is no such board.
     """
-    return getattr(__import__("boards." + name), name).PROFILE
+    module = name.replace("-", "_")
+    return getattr(__import__("boards." + module), module).PROFILE
+
+
+def default_settings(profile):
+    """Return the settings that a board starts with."""
+    settings = dict(profile["settings"])
+    battery = profile["battery"]
+    if battery and battery["fitted"]:
+        settings["battery_permille"] = battery["permille"]
+    return settings
+
+
+def limits(profile):
+    """Return what a board's settings may be, as `Settings.limit` wants it."""
+    return {} if profile["battery"] else {"battery_permille": (0, 0)}
 
 
 def reset_cause():
@@ -45,16 +60,32 @@ def _wake_reason():
     return "timer" if machine.wake_reason() == getattr(machine, "TIMER_WAKE", None) else "press"
 
 
+def _pins(key, value):
+    """Return an argument of `SDCard`, whose pins want to be `Pin`s."""
+    if key in ("slot", "width"):
+        return value
+    return [machine.Pin(one) for one in value] if isinstance(value, list) else machine.Pin(value)
+
+
 class Board:
     """What `profile` says is there."""
 
     def __init__(self, profile):
         self.name = profile["name"]
         self._profile = profile
-        self._battery = None
-        if profile["battery"]:
-            self._battery = machine.ADC(machine.Pin(profile["battery"]["pin"]))
         self._watchdog = None
+        self._led = self._pin_of("led")
+        self._pin_of("flash")  # it would glow with the card's traffic
+
+    def _pin_of(self, light):
+        """Return the pin of an LED, switched off, or None."""
+        profile = self._profile[light]
+        return machine.Pin(profile["pin"], machine.Pin.OUT, value=1 - profile["active"]) if profile else None
+
+    def light(self, on):
+        """Light the status LED, where there is one: a photo is being taken."""
+        if self._led is not None:
+            self._led.value(on == bool(self._profile["led"]["active"]))
 
     def mount_card(self):
         """Mount the card and return the folder for photos: on flash where there is no card, or a broken one."""
@@ -62,21 +93,11 @@ class Board:
         if profile is None:
             return FLASH_FOLDER
         try:
-            vfs.mount(machine.SDCard(**profile), CARD)
+            vfs.mount(machine.SDCard(**{key: _pins(key, value) for key, value in profile.items()}), CARD)
             return CARD + FLASH_FOLDER
         except OSError as cause:
             log.error("no card: photos wait on flash", why=log.words(cause))
             return FLASH_FOLDER
-
-    def battery(self):
-        """Return (mV, percent), or (None, None) where the board can't know."""
-        if self._battery is None:
-            return None, None
-        profile = self._profile["battery"]
-        millivolts = self._battery.read_uv() // 1000 * profile["permille"] // 1000
-        span = profile["full_mv"] - profile["empty_mv"]
-        percent = (millivolts - profile["empty_mv"]) * 100 // span
-        return millivolts, max(0, min(100, percent))
 
     def temperature_c(self):
         """Return the chip's temperature, or None."""
@@ -91,10 +112,7 @@ class Board:
 
     def telemetry(self, folder):
         """Return what the board knows of itself for a status."""
-        millivolts, percent = self.battery()
         return {
-            "battery_mv": millivolts,
-            "battery_pct": percent,
             "heap_free": gc.mem_free(),
             "sd_free_kb": files.free_kb(folder) if folder.startswith(CARD) else None,
             "temperature_c": self.temperature_c(),

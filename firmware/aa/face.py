@@ -67,5 +67,7 @@ class Face:
             "display": app.display.lines,
             "wake_reason": app.woken_by,
             "settings": app.settings.all(),
+            "shot_uah": app.cost.uah,
         })
+        facts.update(app.battery.telemetry())
         app.mqtt.publish("status", encode_status(facts), True)

@@ -41,6 +41,8 @@ class Entry:
         self.said_times = 0
         self.refusals = 0
         self.not_before_ticks = None
+        self.camera_ms = self.radio_ticks = None  # what it cost, see `battery.ShotCost`
+        self.send_ms = 0
 
     @property
     def name(self):

@@ -1,77 +1,95 @@
 """What a `configure` command changes, and what holds over reboots."""
 
-from aa import files
+from aa import files, log
+from aa.sensors import EFFECTS, FRAME_SIZES, WHITE_BALANCES
 
-FRAME_SIZES = (
-    "QVGA",
-    "CIF",
-    "HVGA",
-    "VGA",
-    "SVGA",
-    "XGA",
-    "HD",
-    "SXGA",
-    "UXGA",
-    "FHD",
-    "QXGA",
-    "QHD",
-    "WQXGA",
-    "QSXGA",
-)
 _RANGES = {
     "quality": (5, 100),
+    "brightness": (-4, 4),
+    "contrast": (-4, 4),
+    "saturation": (-4, 4),
+    "exposure": (-5, 5),
     "idle_timeout_ms": (0, 6 * 86_400_000),  # an ESP32's ticks tell no more than 6.2 days apart
     "wake_every_ms": (0, 7 * 86_400_000),
     "status_every_ms": (1_000, 86_400_000),
+    "battery_mah": (0, 100_000),  # what it holds; 0: nobody said
+    "battery_permille": (0, 20_000),  # battery over pin, in thousandths; 0: no divider is fitted
 }
-_SWITCHES = ("light_sleep",)  # between shots, instead of deep sleep: for a board on USB
+_CHOICES = {"frame_size": FRAME_SIZES, "white_balance": WHITE_BALANCES, "effect": EFFECTS}
+_SWITCHES = ("hmirror", "vflip", "light_sleep")  # light_sleep: between shots, instead of deep sleep, for a board on USB
+_DEFAULTS = {
+    "frame_size": "SVGA",
+    "quality": 85,
+    "hmirror": False,
+    "vflip": False,
+    "brightness": 0,
+    "contrast": 0,
+    "saturation": 0,
+    "exposure": 0,
+    "white_balance": "auto",
+    "effect": "none",
+    "idle_timeout_ms": 0,
+    "light_sleep": False,
+    "wake_every_ms": 3_600_000,
+    "status_every_ms": 60_000,
+    "battery_mah": 0,
+    "battery_permille": 0,
+}
 
 
 class BadSettings(Exception):
     """A secret is missing, or a setting has no such name or value; the text says which."""
 
 
-def check(key, value):
-    """Return the value when the setting may have it.
+def names():
+    """Return what all settings may be, as JSON has it: key to [least, most], to choices, or to "switch"."""
+    table = {key: list(limit) for key, limit in _RANGES.items()}
+    table.update({key: list(choices) for key, choices in _CHOICES.items()})
+    table.update(dict.fromkeys(_SWITCHES, "switch"))
+    return table
+
+
+def check(key, value, limit=None, whose=""):
+    """Return the value when the setting may have it; `limit` is tighter than usual, because of `whose`.
 
     Raises:
-        BadSettings: it may not.
+        BadSettings: it may not; the text says what it may.
     """
-    if key == "frame_size":
-        if value in FRAME_SIZES:
+    of_whom = " (" + whose + ")" if whose else ""
+    if key in _CHOICES:
+        choices = limit or _CHOICES[key]
+        if value in choices:
             return value
-        raise BadSettings("frame_size: one of " + " ".join(FRAME_SIZES))
+        raise BadSettings("{}: one of {}{}".format(key, " ".join(choices), of_whom))
     if key in _SWITCHES:
         if isinstance(value, bool):
             return value
         raise BadSettings(key + ": true or false")
     if key not in _RANGES:
         raise BadSettings("no setting " + str(key))
-    least, most = _RANGES[key]
+    least, most = limit or _RANGES[key]
     if type(value) is not int or not least <= value <= most:
-        raise BadSettings("{}: a whole number from {} to {}".format(key, least, most))
+        raise BadSettings("{}: a whole number from {} to {}{}".format(key, least, most, of_whom))
     return value
 
 
 class Settings:
-    """The settings, from the board's defaults and the file at `path`; read them as `settings["quality"]`."""
+    """The settings; read them as `settings["quality"]`.
 
-    def __init__(self, path, defaults):
+    They come from the board's `defaults`, what the secrets `preset`, and the file at `path`, the latter winning.
+    """
+
+    def __init__(self, path, defaults, preset=None):
         self._path = path
-        self._values = {
-            "frame_size": "SVGA",
-            "quality": 85,
-            "idle_timeout_ms": 0,
-            "light_sleep": False,
-            "wake_every_ms": 3_600_000,
-            "status_every_ms": 60_000,
-        }
+        self._limits = {}
+        self._values = dict(_DEFAULTS)
         self._values.update(defaults)
-        for key, value in files.read_json(path, {}).items():
-            try:
-                self._values[key] = check(key, value)
-            except BadSettings:
-                pass  # of another version of the firmware
+        for source in (preset if isinstance(preset, dict) else {}, files.read_json(path, {})):
+            for key, value in source.items():
+                try:
+                    self._values[key] = check(key, value)
+                except BadSettings as cause:  # of another version of the firmware
+                    log.warning("setting left out", why=str(cause))
 
     def __getitem__(self, key):
         return self._values[key]
@@ -80,6 +98,20 @@ class Settings:
         """Return all of them, as they are now in force."""
         return dict(self._values)
 
+    def limit(self, whose, limits):
+        """Take narrower limits, of `whose` hardware: key to (least, most), or to choices from small to large.
+
+        What does not fit is brought to the nearest that does, for as long as this hardware is there.
+        """
+        for key, limit in limits.items():
+            self._limits[key] = (limit, whose)
+            try:
+                check(key, self._values[key], limit, whose)
+            except BadSettings as cause:
+                fits = limit[-1] if key in _CHOICES else min(max(self._values[key], limit[0]), limit[1])
+                self._values[key] = fits
+                log.warning("setting brought within limits", key=key, now=fits, why=str(cause))
+
     def change(self, changes):
         """Take all of `changes`, or none; they hold across reboots. Returns what was there before.
 
@@ -87,7 +119,7 @@ class Settings:
             BadSettings: one of them is not possible.
             OSError: they can't be written down; none is taken.
         """
-        checked = {key: check(key, value) for key, value in changes.items()}
+        checked = {key: check(key, value, *self._limits.get(key, ())) for key, value in changes.items()}
         if not checked:
             raise BadSettings("nothing to change")
         before = {key: self._values[key] for key in checked}

@@ -1,10 +1,15 @@
-"""From a press to a photo that a power cut can't take: the frame of that moment, written down, then announced."""
+"""From a press to a photo that a power cut can't take: the frame of that moment, written down, then announced.
+
+Two tasks: one fetches frames, one writes them down. Between them a few frames wait in RAM, so that a press while the
+card is slow gets the frame of its moment, and not of when the card was done.
+"""
 
 import asyncio
 import gc
 import time
 
 from aa import log
+from aa.battery import CRITICAL
 from aa.capture import NoFrame
 from aa.ids import new_photo_id
 from aa.pulse import Pulse
@@ -12,6 +17,20 @@ from aa.queue import StorageFull
 
 _MOST_FAILURES = 3
 _PHOTO_MS = 60_000
+_IN_RAM = 2
+_ROUND_BYTES = 16_384
+
+
+class BatteryEmpty(Exception):
+    """No photo is taken: it might be the last thing that the battery does, and end torn."""
+
+
+class _Taken:
+    """A frame on its way to the card, and the buffer in RAM that it has to itself; `captured` are its ticks."""
+
+    def __init__(self, press, facts, captured):
+        self.press, self.facts, self.captured = press, facts, captured
+        self.frame = self.room = None
 
 
 class Shooter:
@@ -21,8 +40,13 @@ class Shooter:
         self._app = app
         self._resetting = None
         self._failures = 0
+        self._discarded = 0
+        self._taken = []
+        self._rooms = [bytearray(0) for _ in range(_IN_RAM)]
+        self._news = asyncio.Event()  # a frame waits to be written down
+        self._written = asyncio.Event()
         self._first = asyncio.Event()
-        self.pulse = Pulse()
+        self.pulse, self.keeping = Pulse(), Pulse()  # of the two tasks
 
     async def first_photo(self, timeout_ms):
         """Return once the first photo is written down, or could not be had, or has taken too long."""
@@ -32,30 +56,137 @@ class Shooter:
             log.warning("no photo yet")
 
     async def run(self):
-        """Work for ever, press by press."""
+        """Fetch frames for ever, press by press."""
         app = self._app
-        try:
-            app.sensor.open()
-        except NoFrame as cause:
-            log.error("no camera", cause)  # each press tries again
+        self.pulse.within(_PHOTO_MS)
+        await self._start()
         while True:
             self.pulse.rest()
             press = await app.shutter.wait()
-            self.pulse.within(_PHOTO_MS)
-            app.expect_photo()
             app.sleeper.activity(by_owner=press.command is None)
+            app.board.light(True)
+            while not self._rooms:
+                self._written.clear()
+                await self._written.wait()
+            self.pulse.within(_PHOTO_MS)
             try:
-                await self._shoot(press)
-                self._failures = 0
+                await self._fetch(press)
             except Exception as cause:  # whatever it was, the next press is to find a camera
-                self._failures += not isinstance(cause, StorageFull)
                 self._no_photo(press, cause)
-            finally:
-                self._first.set()
-                app.shutter.done()
-            app.face.changed()
-            gc.collect()
-            self._reset_if_hopeless()
+                self._done()
+            self._say_discarded()
+
+    async def _start(self):
+        """Have the sensor ready before the first press; who woke by the timer may need none."""
+        app = self._app
+        if app.woken_by == "timer":
+            return
+        try:
+            async with app.sensor.lock:
+                app.sensor.open()
+                await app.sensor.settle()
+        except NoFrame as cause:
+            log.error("no camera", cause)  # each press tries again
+
+    def _say_discarded(self):
+        discarded = self._app.shutter.discarded
+        if discarded != self._discarded:
+            log.warning("presses not taken: too many waited", all=discarded)
+            self._discarded = discarded
+
+    async def _fetch(self, press):
+        """Get the frame of a press, and leave it to `keep_for_ever`."""
+        app = self._app
+        if app.battery_state() == CRITICAL:
+            raise BatteryEmpty("battery empty: no photo")
+        app.expect_photo()
+        stamp = app.clock.stamp(time.ticks_diff(time.ticks_ms(), press.ticks))
+        async with app.sensor.lock:
+            shot = await app.sensor.shoot()
+            captured = time.ticks_ms()
+            facts = {
+                "photo": new_photo_id(),
+                "trigger": press.trigger,
+                "command": press.command,
+                "width": shot.width,
+                "height": shot.height,
+                "stage_ms": {"captured": time.ticks_diff(captured, press.ticks)},
+            }
+            if shot.labels:
+                facts["labels"] = shot.labels
+            facts.update(stamp)
+            taken = self._into_ram(shot.frame, _Taken(press, facts, captured))
+            self._taken.append(taken)
+            self._news.set()
+            while taken.frame is shot.frame:  # no RAM for a copy: the sensor waits for the card
+                self._written.clear()
+                await self._written.wait()
+            app.sensor.release()
+
+    def _into_ram(self, frame, taken):
+        """Give `taken` a copy of the frame, so that the sensor is free at once; the frame itself if RAM is short."""
+        size = len(frame)
+        taken.room = self._rooms.pop()
+        taken.frame = frame
+        try:
+            if len(taken.room) < size:
+                taken.room = bytearray((size // _ROUND_BYTES + 1) * _ROUND_BYTES)
+        except MemoryError:
+            log.warning("no RAM to copy a frame", bytes=size)
+            return taken
+        taken.frame = memoryview(taken.room)[:size]
+        taken.frame[:] = frame
+        return taken
+
+    async def keep_for_ever(self):
+        """Write frames down for ever, in the order in which they were taken."""
+        while True:
+            while self._taken:
+                taken = self._taken[0]
+                self.keeping.within(_PHOTO_MS)
+                try:
+                    await self._keep(taken)
+                    self._failures = 0
+                except Exception as cause:
+                    self._no_photo(taken.press, cause)
+                finally:
+                    self._taken.pop(0)
+                    self._rooms.append(taken.room)
+                    taken.frame = None
+                    self._done()
+            self.keeping.rest()
+            self._news.clear()
+            await self._news.wait()
+
+    async def _keep(self, taken):
+        app, press, facts = self._app, taken.press, taken.facts
+        facts["seq"] = app.queue.next_seq()
+        entry = await app.storage.keep(taken.frame, facts, taken.captured)
+        entry.taken_ticks = press.ticks
+        self._count_cost(entry, press)
+        app.announcer.say(entry, facts)
+        doubts = {"labels": facts["labels"]} if "labels" in facts else {}
+        log.info("photo taken", photo=entry.photo, seq=entry.seq, bytes=facts["bytes"], trigger=press.trigger, **doubts)
+        app.face.last = "#{} taken".format(entry.seq)
+        if press.command:
+            app.commands.finish(press.command, True)
+
+    def _count_cost(self, entry, press):
+        app = self._app
+        woke = app.woken_by == "press" and not self._first.is_set()
+        camera_ms = app.clock.uptime_ms() if woke else time.ticks_diff(time.ticks_ms(), press.ticks)
+        app.cost.kept(entry, camera_ms, woke)
+
+    def _done(self):
+        """A press is over."""
+        app = self._app
+        self._first.set()
+        self._written.set()
+        app.shutter.done()
+        app.board.light(app.shutter.busy)
+        app.face.changed()
+        gc.collect()
+        self._reset_if_hopeless()
 
     def _reset_if_hopeless(self):
         """A driver that hangs needs a reset, and so does a card."""
@@ -64,33 +195,11 @@ class Shooter:
             self._resetting = asyncio.create_task(self._app.power.reboot())  # beside this: presses still count
 
     def _no_photo(self, press, cause):
+        self._failures += not isinstance(cause, (StorageFull, BatteryEmpty))
         log.error("no photo", cause, trigger=press.trigger)
         self._app.face.last = "NO PHOTO: " + type(cause).__name__
         if press.command:
-            code = "storage_full" if isinstance(cause, StorageFull) else "no_photo"
-            self._app.commands.finish(press.command, False, code, log.words(cause))
+            self._app.commands.finish(press.command, False, _CODES.get(type(cause), "no_photo"), log.words(cause))
 
-    async def _shoot(self, press):
-        app = self._app
-        stamp = app.clock.stamp(time.ticks_diff(time.ticks_ms(), press.ticks))
-        async with app.sensor.lock:
-            frame, width, height = await app.sensor.shoot()
-            captured = time.ticks_ms()
-            facts = {
-                "photo": new_photo_id(),
-                "seq": app.queue.next_seq(),
-                "trigger": press.trigger,
-                "command": press.command,
-                "width": width,
-                "height": height,
-                "stage_ms": {"captured": time.ticks_diff(captured, press.ticks)},
-            }
-            facts.update(stamp)
-            entry = await app.storage.keep(frame, facts, captured)
-            app.sensor.release()
-        entry.taken_ticks = press.ticks
-        app.announcer.say(entry, facts)
-        log.info("photo taken", photo=entry.photo, seq=entry.seq, bytes=facts["bytes"], trigger=press.trigger)
-        app.face.last = "#{} taken".format(entry.seq)
-        if press.command:
-            app.commands.finish(press.command, True)
+
+_CODES = {StorageFull: "storage_full", BatteryEmpty: "battery_empty"}

@@ -9,8 +9,9 @@ import time
 import machine
 
 _BOUNCE_MS = 50
-_TOUCH_EVERY_MS = 20
-_LOOK_EVERY_MS = 10
+_TOUCH_EVERY_MS = 10
+_TOUCHES = 2  # so many looks in a row, for one may be noise
+_LET_GO = 4
 _MOST_WAITING = 8
 
 
@@ -24,23 +25,31 @@ class Press:
 
 
 class Shutter:
-    """`profile` is the board's: {"kind": "button", "pin", "active"} or {"kind": "touch", "pin", "percent"}."""
+    """`profile` is the board's: {"kind": "button", "pin", "active"} or {"kind": "touch", "pin", "percent"}, and "wake".
+
+    A touch takes a pad to `percent` of its reading at rest: below 100 on an ESP32, above on an ESP32-S3.
+    """
 
     def __init__(self, profile):
         self.kind = profile["kind"]
         self.discarded = 0
-        self._shooting = False
+        self._wake = profile.get("wake")
+        self._shooting = 0
         self._presses = []
+        self._news = asyncio.ThreadSafeFlag()  # an interrupt may set it, and the task that waits goes on at once
         self._last_ticks = time.ticks_add(time.ticks_ms(), -_BOUNCE_MS)
+        pin = profile["pin"]
         if self.kind == "button":
             self._active = profile["active"]
-            self._pin = machine.Pin(profile["pin"], machine.Pin.IN, machine.Pin.PULL_UP)
+            self._pin = machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_DOWN if self._active else machine.Pin.PULL_UP)
             self._pin.irq(self._edge, machine.Pin.IRQ_FALLING | machine.Pin.IRQ_RISING)
         else:
-            self._pad = machine.TouchPad(machine.Pin(profile["pin"]))
-            self._rest = self._pad.read()
+            self._pad = machine.TouchPad(machine.Pin(pin))
             self._percent = profile["percent"]
+            self._rest = self._pad.read()
             self._down = False
+            self._looks = 0  # in a row that say otherwise than `_down`
+            self._touched_ticks = None
 
     def _edge(self, pin):
         now = time.ticks_ms()
@@ -49,39 +58,44 @@ class Shutter:
         if quiet and pin.value() == self._active:
             self.press(self.kind)
 
-    def press(self, trigger, command=None):
-        """Note a press. Returns False when too many wait already: that one is not taken."""
+    def press(self, trigger, command=None, ticks=None):
+        """Note a press, of now unless `ticks` say when. Returns False when too many wait already: it is not taken."""
         if len(self._presses) >= _MOST_WAITING:
             self.discarded += 1
             return False
-        self._presses.append(Press(trigger, time.ticks_ms(), command))
+        self._presses.append(Press(trigger, time.ticks_ms() if ticks is None else ticks, command))
+        self._news.set()
         return True
 
     async def wait(self):
-        """Return the next press."""
+        """Return the next press. `done` is to be called for each."""
         while not self._presses:
-            await asyncio.sleep_ms(_LOOK_EVERY_MS)  # an interrupt may note a press, but not wake a task
-        self._shooting = True
+            await self._news.wait()
+        self._shooting += 1
         return self._presses.pop(0)
 
     def done(self):
-        """The photo of the last press is taken, or has failed."""
-        self._shooting = False
+        """The photo of a press is written down, or has failed."""
+        self._shooting = max(0, self._shooting - 1)
 
     @property
     def busy(self):
-        """Whether a press waits, or its photo is being taken."""
-        return bool(self._presses) or self._shooting
+        """Whether a press waits, or its photo is not yet written down."""
+        return bool(self._presses) or self._shooting > 0
 
     def arm(self):
-        """Have a press wake the chip from deep sleep."""
+        """Have a press wake the chip from deep sleep, where the board has a way."""
         import esp32
 
-        if self.kind == "touch":
+        if self._wake == "touch":
             self._pad.config(self._rest * self._percent // 100)
             esp32.wake_on_touch(True)
-        else:
-            esp32.wake_on_ext0(self._pin, esp32.WAKEUP_ANY_HIGH if self._active else esp32.WAKEUP_ALL_LOW)
+        elif self._wake:
+            level = esp32.WAKEUP_ANY_HIGH if self._active else esp32.WAKEUP_ALL_LOW
+            if self._wake == "ext0":
+                esp32.wake_on_ext0(self._pin, level)
+            else:
+                esp32.wake_on_ext1((self._pin,), level)
 
     async def watch(self):
         """Look at the touch pad for ever, for it has no interrupt; a button needs no watching."""
@@ -96,9 +110,26 @@ class Shutter:
         if self.kind != "touch":
             return
         level = self._pad.read()
-        touched = level * 100 < self._rest * self._percent
-        if touched and not self._down:
-            self.press(self.kind)
-        elif not touched:
+        if not self._rest:
+            self._rest = level  # the first readings after a start may be 0
+        touched = self._is_touch(level)
+        if not touched and not self._down:
             self._rest += (level - self._rest) // 16  # the pad drifts with damp and warmth
-        self._down = touched
+        if touched == self._down:
+            self._looks = 0
+            return
+        if not self._looks:
+            self._touched_ticks = time.ticks_ms()
+        self._looks += 1
+        if self._looks >= (_TOUCHES if touched else _LET_GO):
+            self._down, self._looks = touched, 0
+            if touched:
+                self.press(self.kind, ticks=self._touched_ticks)
+
+    def _is_touch(self, level):
+        """Whether the pad is touched, by the reading at rest; 0 is no reading."""
+        if not level:
+            return False
+        if self._percent < 100:
+            return level * 100 < self._rest * self._percent
+        return level * 100 > self._rest * self._percent

@@ -176,7 +176,8 @@ class Uploader(Link):
         entry.refusals = 0
         self.lasting = None
         self.did_well()
-        log.info("photo delivered", photo=entry.photo, ms=time.ticks_diff(time.ticks_ms(), started))
+        entry.send_ms = time.ticks_diff(time.ticks_ms(), started)
+        log.info("photo delivered", photo=entry.photo, ms=entry.send_ms)
         self._on_delivered(entry)
 
     def _note_sent(self, done, total):

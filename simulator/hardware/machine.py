@@ -23,6 +23,7 @@ _CAUSES = {
     "soft": SOFT_RESET,
 }
 _OLED_BYTES = 1024
+_USB_PIN = 34
 _Y2K_MS = 946_684_800_000
 _woken = None
 
@@ -70,11 +71,17 @@ class Pin:
     PULL_UP, PULL_DOWN = 2, 1
     IRQ_RISING, IRQ_FALLING = 1, 2
 
-    def __init__(self, number, mode=IN, pull=None, value=1):
+    def __init__(self, number, mode=IN, pull=None, value=1, hold=False):
         self.number = number
-        self._value = 1
+        self._value = value
         self._handler = None
         self._trigger = 0
+        if number == _USB_PIN:
+            self._value = 0
+            bench.on("usb", self._plug)
+
+    async def _plug(self, state):
+        self._value = int(state == "on")
 
     def value(self, level=None):
         """Return the level, or set it."""

@@ -11,6 +11,8 @@ import vfs
 _flash, _hardware, _libraries, _state = sys.argv[1:5]
 sys.path[:] = [_hardware, ".frozen"]
 
+import asyncio  # noqa: E402
+
 import bench  # noqa: E402 - only now can it be found
 from folder import Folder  # noqa: E402
 
@@ -21,5 +23,6 @@ for _path, _at in ((_hardware, "/hardware"), (_libraries, "/libraries"), (_state
 os.chdir("/")  # relative paths are the host's until then
 sys.path[:] = ["/hardware", "", ".frozen", "/libraries"]
 bench.start()
+asyncio.ThreadSafeFlag = bench.Flag
 
 import main  # noqa: E402, F401

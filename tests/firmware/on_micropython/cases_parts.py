@@ -6,7 +6,6 @@ import time
 
 from aa import dns, jpeg
 from aa.backoff import Backoff
-from aa.capture import NoFrame, Sensor
 from aa.secrets import load_secrets
 from aa.settings import BadSettings, Settings
 from aa.shutter import Shutter
@@ -123,7 +122,7 @@ async def a_name_is_asked_for_without_blocking_and_given_up_in_time():
 
 
 async def each_press_of_a_button_is_one_press():
-    shutter = Shutter({"kind": "button", "pin": 12, "active": 0})
+    shutter = Shutter({"kind": "button", "pin": 12, "active": 0, "wake": "ext0"})
     for _ in range(2):
         await shutter._pin._press("60")
     first = await asyncio.wait_for(shutter.wait(), 1)
@@ -133,7 +132,7 @@ async def each_press_of_a_button_is_one_press():
 
 
 async def a_bouncing_button_is_one_press():
-    shutter = Shutter({"kind": "button", "pin": 12, "active": 0})
+    shutter = Shutter({"kind": "button", "pin": 12, "active": 0, "wake": "ext0"})
     for level in (0, 1, 0, 1, 0):
         shutter._pin._set(level)
         await asyncio.sleep_ms(2)
@@ -141,21 +140,84 @@ async def a_bouncing_button_is_one_press():
     await araises(asyncio.TimeoutError, asyncio.wait_for_ms(shutter.wait(), 50))
 
 
-async def a_touch_is_one_press_and_drift_is_none():
-    shutter = Shutter({"kind": "touch", "pin": 12, "percent": 70})
-    watching = asyncio.create_task(shutter.watch())
-    for level in range(600, 300, -3):  # damp comes slowly
+async def a_button_that_is_pressed_wakes_who_waits_at_once():
+    shutter = Shutter({"kind": "button", "pin": 12, "active": 0, "wake": "ext0"})
+    waiting = asyncio.create_task(shutter.wait())
+    await asyncio.sleep_ms(60)
+    for _ in range(3):  # who waits is woken, not left to look again
+        await asyncio.sleep_ms(0)
+    shutter._pin._set(0)
+    pressed = time.ticks_ms()
+    press = await waiting
+    assert time.ticks_diff(time.ticks_ms(), pressed) <= 5 and time.ticks_diff(press.ticks, pressed) <= 1
+
+
+async def _touched(shutter, levels):
+    """Give the pad these readings, one a look, and return the presses that came of it."""
+    for level in levels:
         shutter._pad._level = level
-        await asyncio.sleep_ms(21)
-    await araises(asyncio.TimeoutError, asyncio.wait_for_ms(shutter.wait(), 10))
+        shutter.look()
+    presses = []
+    while shutter._presses:
+        presses.append(await shutter.wait())
+    return presses
+
+
+async def a_touch_is_one_press_on_either_chip_and_drift_is_none():
+    for percent, rest, damp, touch in ((70, 600, -3, 200), (130, 20_000, 100, 40_000)):
+        shutter = Shutter({"kind": "touch", "pin": 12, "percent": percent, "wake": None})
+        shutter._rest = rest
+        drift = [rest + damp * step for step in range(100)]
+        assert await _touched(shutter, drift) == [], "damp comes slowly"
+        one = await _touched(shutter, [touch] * 30 + [drift[-1]] * 30)
+        assert [press.trigger for press in one] == ["touch"]
+        assert len(await _touched(shutter, ([touch] * 5 + [drift[-1]] * 8) * 3)) == 3
+
+
+async def noise_on_a_touch_pad_is_no_press():
+    shutter = Shutter({"kind": "touch", "pin": 12, "percent": 70, "wake": "touch"})
+    assert await _touched(shutter, [600, 100, 600, 600, 0, 0, 0, 100, 600] * 10) == []
+    one = await _touched(shutter, [100, 100, 600, 100, 100, 600, 600, 100] * 3 + [600] * 9)
+    assert len(one) == 1, "a finger that trembles is one press"
+
+
+async def a_pad_that_is_touched_while_the_chip_starts_works_once_it_is_let_go():
+    shutter = Shutter({"kind": "touch", "pin": 12, "percent": 70, "wake": "touch"})
+    shutter._rest = 200  # it was read with the finger on it, or gave nothing yet
+    assert await _touched(shutter, [200] * 5 + [600] * 60) == []
+    assert len(await _touched(shutter, [200] * 5)) == 1
+    shutter = Shutter({"kind": "touch", "pin": 12, "percent": 130, "wake": None})
+    shutter._rest = 0
+    assert await _touched(shutter, [0, 0, 30_000, 30_000, 30_000]) == []
+    assert len(await _touched(shutter, [50_000] * 3)) == 1
+
+
+async def a_press_counts_from_the_first_touch():
+    shutter = Shutter({"kind": "touch", "pin": 12, "percent": 70, "wake": "touch"})
+    watching = asyncio.create_task(shutter.watch())
+    await asyncio.sleep_ms(30)
     shutter._pad._level = 100
-    assert (await asyncio.wait_for(shutter.wait(), 1)).trigger == "touch"
-    await araises(asyncio.TimeoutError, asyncio.wait_for_ms(shutter.wait(), 100))
+    touched = time.ticks_ms()
+    press = await asyncio.wait_for(shutter.wait(), 1)
+    assert 0 <= time.ticks_diff(press.ticks, touched) < 25
     watching.cancel()
 
 
+def each_way_to_wake_is_armed():
+    import esp32
+
+    armed = []
+    esp32.wake_on_ext0 = lambda pin, level: armed.append(("ext0", pin.number, level))
+    esp32.wake_on_ext1 = lambda pins, level: armed.append(("ext1", [pin.number for pin in pins], level))
+    esp32.wake_on_touch = lambda on: armed.append(("touch", on))
+    for active, wake in ((0, "ext0"), (1, "ext1"), (0, None)):
+        Shutter({"kind": "button", "pin": 4, "active": active, "wake": wake}).arm()
+    Shutter({"kind": "touch", "pin": 12, "percent": 70, "wake": "touch"}).arm()
+    assert armed == [("ext0", 4, esp32.WAKEUP_ALL_LOW), ("ext1", [4], esp32.WAKEUP_ANY_HIGH), ("touch", True)]
+
+
 def a_press_after_a_week_without_one_counts():
-    shutter = Shutter({"kind": "button", "pin": 12, "active": 0})
+    shutter = Shutter({"kind": "button", "pin": 12, "active": 0, "wake": "ext0"})
     shutter._last_ticks = time.ticks_add(time.ticks_ms(), 86_400_000)  # so it looks once ticks have wrapped
     shutter._pin.value(0)
     shutter._edge(shutter._pin)
@@ -163,7 +225,7 @@ def a_press_after_a_week_without_one_counts():
 
 
 async def a_press_that_comes_while_a_photo_is_finished_is_waited_for():
-    shutter = Shutter({"kind": "button", "pin": 12, "active": 0})
+    shutter = Shutter({"kind": "button", "pin": 12, "active": 0, "wake": "ext0"})
     shutter.press("button")
     await shutter.wait()
     assert shutter.busy
@@ -176,66 +238,55 @@ async def a_press_that_comes_while_a_photo_is_finished_is_waited_for():
 
 
 def presses_that_wait_are_bounded_and_counted():
-    shutter = Shutter({"kind": "button", "pin": 12, "active": 0})
+    shutter = Shutter({"kind": "button", "pin": 12, "active": 0, "wake": "ext0"})
     taken = [shutter.press("command", "c") for _ in range(12)]
     assert taken == [True] * 8 + [False] * 4 and shutter.discarded == 4
 
 
-class _Camera:
-    """A sensor whose frames are given."""
-
-    frames = []
-
-    class PixelFormat:
-        JPEG = 4
-
-    class GrabMode:
-        LATEST = 1
-
-    class FrameSize:
-        UXGA = "uxga"
-
-    def __init__(self, **asked):
-        self.asked = asked
-
-    Camera = property(lambda self: self._make)
-
-    def capture(self):
-        return _Camera.frames.pop(0)
-
-    def get_sensor_name(self):
-        return "OV2640"
-
-
-async def a_stale_frame_none_and_a_half_one_are_not_the_photo():
-    module = type("camera", (), {})
-    module.Camera, module.PixelFormat = _Camera, _Camera.PixelFormat
-    module.GrabMode, module.FrameSize = _Camera.GrabMode, _Camera.FrameSize
-    sys.modules["camera"] = module
-    sensor = Sensor({"pins": {"xclk_pin": 21}, "stale_frames": 1}, {"frame_size": "UXGA", "quality": 80})
-    _Camera.frames = [JPEG + b"old", None, JPEG[:200], JPEG]
-    frame, width, height = await sensor.shoot()
-    assert frame == JPEG and (width, height) == (1600, 1200)
-    asked = sensor._camera.asked
-    assert asked["fb_count"] == 2 and asked["grab_mode"] == 1 and asked["pixel_format"] == 4 and asked["xclk_pin"] == 21
-    _Camera.frames = [None] * 5
-    await araises(NoFrame, sensor.shoot())
-
-
 def every_board_is_complete():
-    from aa.board import Board, load_profile
+    from aa.battery import Battery
+    from aa.board import Board, default_settings, limits, load_profile
+    from aa.capture import Sensor
     from aa.display import Display
 
-    for name in ("aa3", "sim"):
+    for name in ("aa3", "ai-thinker", "freenove-s3", "xiao-s3-sense", "sim"):
         profile = load_profile(name)
         board = Board(profile)
+        board.light(True)
         assert board.name == name and Shutter(profile["shutter"]).kind in ("button", "touch")
         Shutter(profile["shutter"]).arm()
-        settings = Settings("s.json", profile["settings"])
+        settings = Settings("s.json", default_settings(profile))
+        settings.limit("board", limits(profile))
         assert settings["frame_size"] in ("SVGA", "UXGA") and Sensor(profile["camera"], settings).name is None
         display = Display(profile["oled"])
         assert display.show(["one", "two", ""]) and not display.show(["one", "two"])
         telemetry = board.telemetry("/flash")
         assert telemetry["board"] == name and telemetry["temperature_c"] == 41 and telemetry["sd_free_kb"] is None
-        assert (telemetry["battery_mv"] is None) == (profile["battery"] is None)
+        fitted = bool(profile["battery"] and profile["battery"]["fitted"])
+        assert (Battery(profile, settings).percent is not None) == fitted
+        assert fitted == (name == "sim")
+        if profile["battery"] is None:
+            assert "board" in str(raises(BadSettings, settings.change, {"battery_permille": 2000}))
     raises(ImportError, load_profile, "none")
+
+
+def a_card_gets_its_pins_as_the_board_has_them():
+    import machine
+
+    from aa import board
+
+    asked = []
+
+    class Vfs:
+        mount = staticmethod(lambda *_: None)
+
+    real = machine.SDCard, board.vfs
+    machine.SDCard, board.vfs = lambda **words: asked.append(words), Vfs
+    for name in ("ai-thinker", "freenove-s3", "xiao-s3-sense"):
+        board.Board(board.load_profile(name)).mount_card()
+    machine.SDCard, board.vfs = real
+    assert asked[0] == {"slot": 1, "width": 1}
+    assert (asked[1]["sck"].number, asked[1]["cmd"].number, [pin.number for pin in asked[1]["data"]]) == (39, 38, [40])
+    assert {key: pin.number for key, pin in asked[2].items() if key != "slot"} == {
+        "sck": 7, "miso": 8, "mosi": 9, "cs": 21
+    }  # fmt: skip

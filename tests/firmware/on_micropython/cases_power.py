@@ -8,12 +8,12 @@ import machine
 
 from aa import board, rescue
 from aa.app import App
-from aa.capture import NoFrame
+from aa.battery import ShotCost
 from aa.power import Power
 from aa.queue import Queue
-from aa.shooter import Shooter
 from aa.shutter import Shutter
 from aa.storage import Storage
+from booth import Booth, Face
 from helpers import JPEG, PHOTOS, facts_of, until
 
 
@@ -21,7 +21,7 @@ class Camera:
     """The parts that are switched off, on a real shutter; `done` is what was done to them, in order."""
 
     def __init__(self, kind="touch"):
-        profile = {"touch": {"percent": 70}, "button": {"active": 0}}[kind]
+        profile = {"touch": {"percent": 70, "wake": "touch"}, "button": {"active": 0, "wake": "ext0"}}[kind]
         profile.update({"kind": kind, "pin": 12})
         self.shutter = Shutter(profile)
         self.wifi = self.display = self.sensor = self.board = self
@@ -148,65 +148,6 @@ async def a_reset_comes_though_a_shot_hangs_or_the_good_bye_breaks():
     assert camera.done == ["reset"]
 
 
-class Shot:
-    """A sensor that gives `JPEG`, or nothing."""
-
-    def __init__(self, works=True):
-        self.lock, self.works = asyncio.Lock(), works
-
-    def open(self):
-        pass
-
-    def release(self):
-        pass
-
-    async def shoot(self):
-        if not self.works:
-            raise NoFrame("nothing")
-        return memoryview(JPEG), 1600, 1200
-
-
-class Face:
-    """Counts what there is to show."""
-
-    last = ""
-
-    def changed(self):
-        pass
-
-
-class Booth:
-    """What a press needs, and no more; resets are counted."""
-
-    def __init__(self, works=True):
-        board.FLASH_FOLDER = "flash"
-        self.shutter, self.sensor, self.face = Shutter({"kind": "button", "pin": 12, "active": 0}), Shot(works), Face()
-        self.storage = Storage("card")
-        self.queue = self.storage.queue
-        self.sleeper = self.clock = self.announcer = self.commands = self.power = self
-        self.resets, self.said, self.finished = [], [], []
-        self.shooter = Shooter(self)
-        self.running = asyncio.create_task(self.shooter.run())
-
-    def activity(self, **_):
-        pass
-
-    def expect_photo(self):
-        pass
-
-    def stamp(self, _):
-        return {}
-
-    def say(self, _, facts):
-        self.said.append(facts["photo"])
-
-    def finish(self, *words):
-        self.finished.append(words)
-
-    async def reboot(self):
-        self.resets.append(time.ticks_ms())
-
-
 def _break(queue):
     async def broken(*_):
         raise OSError(5)
@@ -271,6 +212,7 @@ async def a_card_that_can_only_be_read_leaves_the_queue_on_flash():
 async def a_marker_that_cannot_be_renamed_costs_no_ftp_session():
     app = object.__new__(App)
     app.queue, app.face = Queue("card"), Face()
+    app.cost = ShotCost({"camera": 1, "send": 1})
     entry = await app.queue.add(memoryview(JPEG), facts_of(1, PHOTOS[0]), time.ticks_ms())
 
     def broken(*_, **__):

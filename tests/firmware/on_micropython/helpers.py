@@ -7,7 +7,36 @@ JPEG = (
     b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
     b"\xff\xc0\x00\x0b\x08\x04\xb0\x06\x40\x01\x01\x11\x00" + bytes(range(1, 120)) * 3 + b"\xff\xd9"
 )
+# ITU T.81 K.3.3.1, the usual table for the first number of a block: how many codes of each length, and what they mean
+_DC_CODES = bytes((0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0)) + bytes(range(12))
 PHOTOS = tuple("abcdefghijklmnopqrstuvwxy" + last for last in "234567abcdefghijklmnop")
+
+
+def flat_jpeg(level, extra=0, side=160, step=8):
+    """Return a grey JPEG that is all of one brightness, 0 to 255; `extra` tells it from another, a bit after its scan."""
+    value = level - 128  # times 8, over the step, which is 8
+    bits = "{:b}".format(abs(value)) if value else ""
+    size = len(bits)
+    if value < 0:
+        bits = "".join("10"[int(bit)] for bit in bits)
+    codes = ("00", "010", "011", "100", "101", "110", "1110", "11110", "111110")
+    bits = codes[size] + bits + "1010" + "001010" * ((side // 8) ** 2 - 1)
+    bits += "1" * (-len(bits) % 8)
+    scan = b"".join(bytes((int(bits[at : at + 8], 2),)) for at in range(0, len(bits), 8)).replace(b"\xff", b"\xff\x00")
+    sides = bytes((side >> 8, side & 255))
+    return (
+        b"\xff\xd8\xff\xdb\x00\x43\x00"
+        + bytes((step,)) * 64
+        + b"\xff\xc0\x00\x0b\x08"
+        + sides
+        + sides
+        + b"\x01\x01\x11\x00\xff\xc4\x00\x1f\x00"
+        + _DC_CODES
+        + b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"
+        + scan
+        + bytes((extra,))
+        + b"\xff\xd9"
+    )
 
 
 class Rtc:
