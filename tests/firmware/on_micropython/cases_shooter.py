@@ -57,9 +57,8 @@ async def without_ram_for_a_copy_the_sensor_waits_for_the_card():
     app.shooter._rooms = [Full(), Full()]
     for _ in range(2):
         app.shutter.press("button")
-    await until(lambda: len(app.queue) == 2)
-    assert _photo(app, 0) == _photo(app, 1) == JPEG
-    assert len(app.shooter._rooms) == 2 and not app.sensor.lock.locked()
+    await until(lambda: len(app.queue) == 2 and not app.sensor.lock.locked())
+    assert _photo(app, 0) == _photo(app, 1) == JPEG and len(app.shooter._rooms) == 2
 
 
 async def doubts_about_a_frame_go_with_the_photo():
