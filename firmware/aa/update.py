@@ -142,7 +142,7 @@ class Updater:
         """Refuse what can't end well."""
         if slots.spare() is None or slots.on_trial() is not None:
             raise BadBundle("no_slots", "there is no slot to write to: flash the camera again")
-        percent = self._app.board.battery()[1]
+        percent = self._app.battery.percent
         if percent is not None and percent < _LOWEST_BATTERY_PCT:
             raise BadBundle("battery_low", "{} %, and {} % are needed".format(percent, _LOWEST_BATTERY_PCT))
 
