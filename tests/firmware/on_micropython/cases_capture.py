@@ -102,8 +102,9 @@ def _begin(shot):
     return int.from_bytes(bytes(shot.frame[6:10]), "big")
 
 
-def _sensor(driver, **settings):
-    sensor = Sensor({"pins": {"xclk_pin": 21}}, Settings("s.json", settings or {"frame_size": "UXGA"}))
+def _sensor():
+    """A sensor that is open and settled."""
+    sensor = Sensor({"pins": {"xclk_pin": 21}}, Settings("s.json", {"frame_size": "UXGA"}))
     sensor.open()
     sensor._unsettled = 0
     return sensor
@@ -111,14 +112,15 @@ def _sensor(driver, **settings):
 
 def a_driver_is_asked_for_jpeg_the_latest_of_two_buffers():
     driver = Driver()
-    _sensor(driver)
+    _sensor()
     assert driver.asked["fb_count"] == 2 and driver.asked["grab_mode"] == 1 and driver.asked["pixel_format"] == 4
     assert driver.asked["frame_size"] == 15 and driver.asked["jpeg_quality"] == 85 and driver.asked["xclk_pin"] == 21
 
 
 async def no_photo_was_exposed_before_its_press():
     """Whenever the press comes, however long the frame before was kept, however long nobody asked."""
-    sensor = _sensor(Driver())
+    Driver()
+    sensor = _sensor()
     for _ in range(60):
         await asyncio.sleep_ms(random.randint(0, 3 * _PERIOD_MS))
         pressed = time.ticks_ms()
@@ -131,7 +133,7 @@ async def no_photo_was_exposed_before_its_press():
 
 async def none_a_half_one_and_no_picture_at_all_are_not_the_photo():
     driver = Driver()
-    sensor = _sensor(driver)
+    sensor = _sensor()
     driver.frames = [_told(1), _told(2), None, _told(3)[:200], bytes(500), _told(4)]
     shot = await sensor.shoot()
     assert _begin(shot) == 4 and (shot.width, shot.height, shot.labels) == (1600, 1200, [])
@@ -139,7 +141,7 @@ async def none_a_half_one_and_no_picture_at_all_are_not_the_photo():
 
 async def a_sensor_that_only_gives_halves_is_given_up_in_time():
     driver = Driver()
-    sensor = _sensor(driver)
+    sensor = _sensor()
     driver.frames = [JPEG[:200]] * 40
     await araises(NoFrame, sensor.shoot())
     assert len(driver.frames) >= 20
@@ -149,7 +151,7 @@ async def a_sensor_that_only_gives_halves_is_given_up_in_time():
 
 async def a_sensor_that_gives_nothing_stops_nobody_else_and_is_opened_anew():
     driver = Driver()
-    sensor = _sensor(driver)
+    sensor = _sensor()
     sensor._able = dict(sensor._able)
     sensor._able["frame_ms"] = 10
     ticks = []
@@ -171,7 +173,7 @@ async def a_sensor_that_gives_nothing_stops_nobody_else_and_is_opened_anew():
 
 async def a_black_frame_is_tried_again_and_then_kept_with_a_label():
     driver = Driver()
-    sensor = _sensor(driver)
+    sensor = _sensor()
     dark, light = [flat_jpeg(2, extra=n) for n in range(20)], flat_jpeg(120)
     driver.frames = dark[:2] + dark[2:5] + [light]
     shot = await sensor.shoot()
@@ -183,7 +185,7 @@ async def a_black_frame_is_tried_again_and_then_kept_with_a_label():
 
 async def a_frame_like_the_last_photo_is_tried_again_and_then_kept_with_a_label():
     driver = Driver()
-    sensor = _sensor(driver)
+    sensor = _sensor()
     driver.frames = [_told(1)] * 3
     assert (await sensor.shoot()).labels == []
     driver.frames = [_told(1)] * 4 + [_told(2)]
@@ -200,7 +202,7 @@ async def a_frame_like_the_last_photo_is_tried_again_and_then_kept_with_a_label(
 
 async def halves_among_black_ones_do_not_cost_the_photo():
     driver = Driver()
-    sensor = _sensor(driver)
+    sensor = _sensor()
     driver.frames = [JPEG] * 2 + [flat_jpeg(2, extra=1), JPEG[:200]] * 2 + [JPEG[:200]] * 7 + [flat_jpeg(2)]
     assert (await sensor.shoot()).labels == ["black"] and not driver.frames
 
@@ -288,7 +290,8 @@ def a_driver_without_setters_takes_properties():
 
 
 def a_sensor_is_what_it_says_and_an_unknown_one_can_do_what_all_can():
-    for name, size, level in (("OV2640", "UXGA", 2), ("OV3660", "QXGA", 3), ("OV5640", "QSXGA", 3), ("GC9999", "UXGA", 2)):
+    expected = (("OV2640", "UXGA", 2), ("OV3660", "QXGA", 3), ("OV5640", "QSXGA", 3), ("GC9999", "UXGA", 2))
+    for name, size, level in expected:
         able = sensors.abilities(name)
         assert able["largest"] == size and able["brightness"] == (-level, level)
         assert sensors.limits(able)["frame_size"][-1] == size
@@ -323,7 +326,7 @@ def a_smaller_sensor_than_the_settings_want_takes_its_largest():
 
 def the_ov3660_is_turned_upright():
     driver = Driver("OV3660")
-    _sensor(driver)
+    _sensor()
     assert driver.calls == [("vflip", True)]
     driver = Driver("OV3660")
     settings = Settings("s.json", {"vflip": True})
@@ -353,7 +356,7 @@ def a_sensor_with_a_pin_for_it_is_powered_down_in_sleep():
 
 async def a_setting_that_the_driver_refuses_is_told_and_the_next_photo_opens_it_anew():
     driver = Driver()
-    sensor = _sensor(driver)
+    sensor = _sensor()
 
     def refuse(_):
         raise ValueError("Invalid setting for quality")

@@ -1,7 +1,6 @@
 """The small parts: settings, back-off, JPEG, DNS, shutter, sensor."""
 
 import asyncio
-import sys
 import time
 
 from aa import dns, jpeg

@@ -13,7 +13,7 @@ PHOTOS = tuple("abcdefghijklmnopqrstuvwxy" + last for last in "234567abcdefghijk
 
 
 def flat_jpeg(level, extra=0, side=160, step=8):
-    """Return a grey JPEG that is all of one brightness, 0 to 255; `extra` tells it from another, a bit after its scan."""
+    """Return a grey JPEG of one brightness, 0 to 255; `extra` behind its scan tells it from another."""
     value = level - 128  # times 8, over the step, which is 8
     bits = "{:b}".format(abs(value)) if value else ""
     size = len(bits)
