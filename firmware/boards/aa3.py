@@ -34,5 +34,5 @@ PROFILE = {
     "flash": None,
     "draw_ma": {"camera": 170, "send": 270},  # chip, PSRAM and OV2640 at work; and with the radio sending
     "watchdog_ms": 60_000,
-    "settings": {"frame_size": "UXGA", "idle_timeout_ms": 1_200_000},
+    "settings": {"frame_size": "UXGA", "idle_timeout_ms": 300_000},
 }
