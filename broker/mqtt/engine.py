@@ -20,6 +20,14 @@ class Address:
     port: int
 
 
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """All the places where it listens."""
+
+    plain: Address
+    tls: Address | None = None
+
+
 class Engine(Protocol):
     """One broker program: how it is configured and called."""
 
@@ -43,11 +51,29 @@ class Engine(Protocol):
         """The program's absolute path and its arguments."""
         ...
 
-    def prepare(self, address: Address) -> None:
+    @property
+    def speaks_tls(self) -> bool:
+        """Whether it can listen for TLS beside its plain listener; else `front` does it."""
+        ...
+
+    def prepare(self, listeners: Listeners) -> None:
         """Write all that does not depend on accounts. Called before each start.
 
         Raises:
             OSError: as the operating system says.
+            TlsError: there is to be TLS, and no certificate.
+        """
+        ...
+
+    def certify(self) -> bool:
+        """Write a renewed certificate; a running broker takes it up on SIGHUP.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            OSError: as the operating system says.
+            TlsError: it is of no use; the one before stays.
         """
         ...
 

@@ -9,7 +9,7 @@ import os
 import pwd
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -18,8 +18,10 @@ from aperture.settings import BrokerKind
 from aperture.store import private_file
 from aperture.store.accounts import Account
 from aperture.store.private_file import Owner
+from aperture.tls.errors import TlsError
+from aperture.tls.files import Stamp, TlsFiles
 from broker.mqtt import rights
-from broker.mqtt.engine import Address
+from broker.mqtt.engine import Address, Listeners
 
 MAX_CONNECTIONS: Final = 2048
 
@@ -27,23 +29,27 @@ _CANT_READ_IT: Final = "Couldn't open database"  # what it ends with, whatever i
 _ALARMING = re.compile(r"^(\d+: )?(error|warning)\b", re.IGNORECASE)  # before its settings are read, it adds the time
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Mosquitto:
-    """One mosquitto and its folder."""
+    """One mosquitto and its folder. The key of the certificate is copied there, for mosquitto's user to read."""
 
     program: Path
     folder: Path
     topics: Topics
     owner: Owner | None
+    tls_files: TlsFiles
     kind: BrokerKind = BrokerKind.MOSQUITTO
+    speaks_tls: bool = True
+    _certified: Stamp | None = field(default=None, init=False)
+    _listens_for_tls: bool = field(default=False, init=False)
 
     @property
     def command(self) -> tuple[str, ...]:
         """The call, from within the folder."""
         return (str(self.program), "-c", "mosquitto.conf")
 
-    def prepare(self, address: Address) -> None:
-        """Write the static file and the listener's."""
+    def prepare(self, listeners: Listeners) -> None:
+        """Write the static file, the listeners', and the certificate."""
         for folder in (self.folder, self.folder / "conf.d"):
             if self.owner is None:
                 private_file.make_folder(folder)
@@ -51,7 +57,10 @@ class Mosquitto:
                 private_file.make_folder(folder, owner=Owner(os.geteuid(), self.owner.gid), mode=0o750)
         private_file.make_folder(self._database.parent, owner=self.owner)
         self._write("mosquitto.conf", shipped_conf().read_text(encoding="utf-8"))
-        self._write("conf.d/listener.conf", _listener(address, user=self._user()))
+        self._write("conf.d/listener.conf", _conf(listeners, user=self._user()))
+        self._listens_for_tls = listeners.tls is not None
+        if self._listens_for_tls:
+            self._copy_certificate()
         if self.owner is not None:
             private_file.hand_over(self._database, owner=self.owner)
 
@@ -60,6 +69,24 @@ class Mosquitto:
         members = rights.admitted(accounts)
         self._write("acl", "\n".join(_acl(account, topics=self.topics) for account in members))
         self._write("passwords", "".join(f"{account.name}:{account.mqtt_hash}\n" for account in members))
+
+    def certify(self) -> bool:
+        """Copy the certificate again when it was renewed."""
+        if not self._listens_for_tls or self.tls_files.stamp() in {None, self._certified}:
+            return False
+        self._copy_certificate()
+        return True
+
+    def _copy_certificate(self) -> None:
+        stamp = self.tls_files.stamp()
+        try:
+            self.tls_files.context()  # with what is of no use mosquitto would not start
+        except TlsError:
+            self._certified = stamp  # not again until it changes
+            raise
+        self._write("server.key", self.tls_files.server_key.read_text(encoding="ascii"))
+        self._write("server.pem", self.tls_files.server_pem.read_text(encoding="ascii"))
+        self._certified = stamp
 
     def mend(self, lines: Iterable[str]) -> str | None:
         """Set a database aside that mosquitto can't read: everything retained is put back by its authors."""
@@ -106,19 +133,26 @@ def shipped_conf() -> Path:
     return installed if installed.exists() else package.parent / "mosquitto.conf"
 
 
-def _listener(address: Address, *, user: str) -> str:
-    return "\n".join(
-        (
-            "# Written at each start, from the settings mqtt.host and mqtt.port.",
-            f"user {user}",
-            f"listener {address.port} {address.host}",
-            f"max_connections {MAX_CONNECTIONS}",
-            "# Else a camera that uses another's client id ends its session and fires its last will.",
-            "# It works only below the listener that it is meant for.",
-            "use_username_as_clientid true",
-            "",
-        )
-    )
+def _conf(listeners: Listeners, *, user: str) -> str:
+    lines = ["# Written at each start, from the settings below [mqtt].", f"user {user}", *_listener(listeners.plain)]
+    if listeners.tls is not None:
+        lines += _listener(listeners.tls)
+        lines += [
+            "# TLS 1.2 and newer: what mosquitto 2.0 takes when nothing is said.",
+            "certfile server.pem",
+            "keyfile server.key",
+        ]
+    return "\n".join((*lines, ""))
+
+
+def _listener(address: Address) -> list[str]:
+    return [
+        f"listener {address.port} {address.host}",
+        f"max_connections {MAX_CONNECTIONS}",
+        "# Else a camera that uses another's client id ends its session and fires its last will.",
+        "# It works only below the listener that it is meant for, and each has to have its own.",
+        "use_username_as_clientid true",
+    ]
 
 
 def _acl(account: Account, *, topics: Topics) -> str:

@@ -17,7 +17,7 @@ from aperture.store import private_file
 from aperture.store.accounts import Account
 from aperture.store.private_file import Owner
 from broker.mqtt import rights
-from broker.mqtt.engine import Address
+from broker.mqtt.engine import Address, Listeners
 
 _CONF: Final = "nats-server.conf"
 _MIB: Final = 1024 * 1024
@@ -32,6 +32,7 @@ class Nats:
     topics: Topics
     owner: Owner | None = None
     kind: BrokerKind = BrokerKind.NATS
+    speaks_tls: bool = False  # it can, but then it can't listen without
     _address: Address = field(default_factory=lambda: Address("127.0.0.1", 0), init=False)
 
     @property
@@ -39,10 +40,14 @@ class Nats:
         """The call, from within the folder."""
         return (str(self.program), "-c", _CONF)
 
-    def prepare(self, address: Address) -> None:
+    def prepare(self, listeners: Listeners) -> None:
         """Make the folder; the file itself is written with the accounts."""
         private_file.make_folder(self.folder)
-        self._address = address
+        self._address = listeners.plain
+
+    def certify(self) -> bool:
+        """There is none: `front` has the certificate."""
+        return False
 
     def admit(self, accounts: list[Account]) -> None:
         """Write who may connect and what they may do. JSON is what nats-server reads, too."""

@@ -13,8 +13,8 @@ _MQTT_PORT: Final = 1883
 _DEBIANS: Final = "Debian's mosquitto package starts a broker of its own: `systemctl disable --now mosquitto` ends it"
 
 
-def choose(host: str, port: int) -> int:
-    """Return `port` when it is free at `host`; for 0, a port that is.
+def choose(host: str, port: int, *, setting: str = "mqtt.port") -> int:
+    """Return `port` when it is free at `host`; for 0, a port that is. `setting` is what the errors name.
 
     Raises:
         PortTakenError: somebody listens there.
@@ -30,18 +30,19 @@ def choose(host: str, port: int) -> int:
             return int(probe.getsockname()[1])
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise PortTakenError(taken(port)) from None
+            raise PortTakenError(taken(port, setting=setting)) from None
         raise BrokerStartError(
-            f"MQTT can't listen on {host} port {port}: {error.strerror or error} (mqtt.host, mqtt.port)"
+            f"MQTT can't listen on {host} port {port}: {error.strerror or error} (mqtt.host, {setting})"
         ) from error
 
 
-def taken(port: int) -> str:
+def taken(port: int, *, setting: str = "mqtt.port") -> str:
     """Return what there is to say about a port in use."""
     user = _listener(port)
     who = "another program" if user is None else f"a program of the user {user!r}"
     hint = f" {_DEBIANS}." if user == "mosquitto" or port == _MQTT_PORT else ""
-    return f"MQTT's port {port} is taken by {who}.{hint} Stop it, or choose another port (APERTURE_MQTT__PORT)."
+    variable = f"APERTURE_{setting.replace('.', '__').upper()}"
+    return f"MQTT's port {port} is taken by {who}.{hint} Stop it, or choose another port ({variable})."
 
 
 def reachable(host: str) -> str:

@@ -1,6 +1,7 @@
 """The MQTT broker of this installation, whichever it is. Read `supervisor` next."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final, Self
 
@@ -11,9 +12,12 @@ from aperture.contract.topics import Topics
 from aperture.settings import BrokerKind, MqttSettings
 from aperture.store import service_secret
 from aperture.store.database import Database
+from aperture.tls.errors import TlsError
+from aperture.tls.files import LiveContext, TlsFiles
 from broker.mqtt import ports, probe
-from broker.mqtt.engine import Engine, find_program
+from broker.mqtt.engine import Address, Engine, Listeners, find_program
 from broker.mqtt.errors import BrokerMissingError, BrokerStartError, MqttBrokerError
+from broker.mqtt.front import Front
 from broker.mqtt.mosquitto import Mosquitto, own_user
 from broker.mqtt.nats import Nats
 from broker.mqtt.probe import Login
@@ -32,8 +36,8 @@ class MqttBroker:
 
     Attributes:
         kind: which broker: mosquitto, nats or external; `auto` is decided when it is made.
-        host: the address at which a program on this machine reaches it.
-        port: its port; the one that was chosen where the settings say 0.
+        host: the address at which a program on this machine reaches it, without TLS.
+        port: its port there; the one that was chosen where the settings say 0.
         tls_port: its port for TLS, if it has one.
     """
 
@@ -48,8 +52,9 @@ class MqttBroker:
         self._database = database
         self._engine = _choose(settings, self._data_dir)
         self._supervisor: Supervisor | None = None
+        self._stack = AsyncExitStack()
         self.kind = BrokerKind.EXTERNAL if self._engine is None else self._engine.kind
-        self.host = ports.reachable(settings.host)
+        self.host = ports.reachable(settings.host if self._engine is None else settings.plain_host)
         self.port = settings.port
         self.tls_port = settings.tls_port
 
@@ -72,13 +77,13 @@ class MqttBroker:
             )
         else:
             await self._start(self._engine)
-        log.info("mqtt broker serves", kind=self.kind, host=self._settings.host, port=self.port, pid=self.pid)
+        where = {"host": self.host, "port": self.port, "tls_port": self.tls_port}
+        log.info("mqtt broker serves", kind=self.kind, pid=self.pid, **where)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Stop the broker, unless it is external."""
-        if self._supervisor is not None:
-            await self._supervisor.__aexit__()
+        await self._stack.aclose()
 
     async def refresh(self) -> None:
         """Tell the broker of changed accounts now; by itself it looks every 0.3 s.
@@ -106,24 +111,37 @@ class MqttBroker:
         return login
 
     async def _start(self, engine: Engine) -> None:
-        if self._settings.tls_port is not None:
-            raise BrokerStartError("mqtt.tls_port: a broker of ours has no TLS listener yet; unset it")
         # All of them before the first start, so that no part comes to a broker that has not heard of it.
         logins = {name: await self.server_credentials(name) for name in service_secret.PARTS}
+        settings = self._settings
+        plain = Address(settings.plain_host, settings.port)
+        secure = None if settings.tls_port is None else Address(settings.host, settings.tls_port)
         supervisor = Supervisor(
             engine=engine,
-            host=self._settings.host,
-            port=self.port,
+            listeners=Listeners(plain, secure if engine.speaks_tls else None),
             data_dir=self._data_dir,
             database=self._database,
             login=logins["broker"],
         )
+        async with AsyncExitStack() as stack:
+            try:
+                self._supervisor = await stack.enter_async_context(supervisor)
+            except OSError as error:
+                raise MqttBrokerError(f"can't run {engine.kind} in {engine.folder}: {error}") from error
+            listening = supervisor.listeners
+            self.port = listening.plain.port
+            if listening.tls is not None:
+                self.tls_port = listening.tls.port
+            elif secure is not None:
+                front = Front(listen=secure, broker=Address(self.host, self.port), certificate=self._certificate())
+                self.tls_port = (await stack.enter_async_context(front)).port
+            self._stack = stack.pop_all()
+
+    def _certificate(self) -> LiveContext:
         try:
-            await supervisor.__aenter__()
-        except OSError as error:
-            raise MqttBrokerError(f"can't run {engine.kind} in {engine.folder}: {error}") from error
-        self._supervisor = supervisor
-        self.port = supervisor.port
+            return LiveContext(TlsFiles.of(self._data_dir))
+        except TlsError as error:
+            raise BrokerStartError(f"can't serve MQTT over TLS (mqtt.tls_port): {error}") from error
 
 
 def _choose(settings: MqttSettings, data_dir: Path) -> Engine | None:
@@ -134,7 +152,13 @@ def _choose(settings: MqttSettings, data_dir: Path) -> Engine | None:
         case BrokerKind.EXTERNAL:
             return None
         case BrokerKind.MOSQUITTO | BrokerKind.AUTO if mosquitto is not None:
-            return Mosquitto(program=mosquitto, folder=data_dir / "mosquitto", topics=topics, owner=own_user())
+            return Mosquitto(
+                program=mosquitto,
+                folder=data_dir / "mosquitto",
+                topics=topics,
+                owner=own_user(),
+                tls_files=TlsFiles.of(data_dir),
+            )
         case BrokerKind.NATS | BrokerKind.AUTO if nats is not None:
             return Nats(program=nats, folder=data_dir / "nats", topics=topics)
         case BrokerKind.NATS:

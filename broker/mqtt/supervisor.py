@@ -19,10 +19,11 @@ from aperture.store import accounts
 from aperture.store.accounts import Account
 from aperture.store.database import Database
 from aperture.store.errors import StoreError
+from aperture.tls.errors import TlsError
 from broker.mqtt import ports, probe
 from broker.mqtt.child import Child
 from broker.mqtt.claim import Claim
-from broker.mqtt.engine import Address, Engine
+from broker.mqtt.engine import Address, Engine, Listeners
 from broker.mqtt.errors import BrokerStartError, MqttBrokerError, PortTakenError
 from broker.mqtt.probe import Login
 
@@ -42,21 +43,19 @@ class Supervisor:
     """An async context manager; within it, the broker serves or is on its way back."""
 
     def __init__(
-        self, *, engine: Engine, host: str, port: int, data_dir: Path, database: Database, login: tuple[str, str]
+        self, *, engine: Engine, listeners: Listeners, data_dir: Path, database: Database, login: tuple[str, str]
     ) -> None:
         """Prepare; nothing is started yet.
 
         Args:
             engine: which broker.
-            host: the address to listen on.
-            port: the port; 0 for any.
+            listeners: where to listen; port 0 is any.
             data_dir: where the claim is laid.
             database: where the accounts are.
             login: username and password of the account that the broker is checked with.
         """
         self._engine = engine
-        self._host = host
-        self._wanted_port = port
+        self._wanted = listeners
         self._database = database
         self._username, self._password = login
         self._claim = Claim(data_dir=data_dir)
@@ -65,7 +64,12 @@ class Supervisor:
         self._revision = -1
         self._telling = asyncio.Lock()
         self._stack = AsyncExitStack()
-        self.port = port
+        self.listeners = listeners
+
+    @property
+    def port(self) -> int:
+        """The port of its plain listener."""
+        return self.listeners.plain.port
 
     @property
     def pid(self) -> int | None:
@@ -94,22 +98,32 @@ class Supervisor:
         await self._stack.aclose()
 
     async def refresh(self) -> None:
-        """Tell the broker of accounts that have changed since the last time.
+        """Tell the broker of accounts, and of a certificate, that have changed since the last time.
 
         Raises:
             StoreError: the accounts can't be read; the broker goes on with those it knows.
             OSError: they can't be written for it; likewise.
         """
         async with self._telling:
-            if await self._database.aread(accounts.revision) == self._revision:
-                return
-            await self._admit()
-            if self._serving and self._child is not None:
+            changed = await self._database.aread(accounts.revision) != self._revision
+            if changed:
+                await self._admit()
+            if (await self._certify() or changed) and self._serving and self._child is not None:
                 self._child.reload()
+
+    async def _certify(self) -> bool:
+        try:
+            renewed = await asyncio.to_thread(self._engine.certify)
+        except TlsError as error:
+            log.warning("a new certificate can't be taken up: going on with the old one", error=str(error))
+            return False
+        if renewed:
+            log.info("new certificate taken up", by=self._engine.kind)
+        return renewed
 
     async def _start_first(self) -> None:
         for attempt in range(1, _PORT_TRIES + 1):
-            self.port = await asyncio.to_thread(ports.choose, self._host, self._wanted_port)
+            self.listeners = await asyncio.to_thread(_choose_ports, self._wanted)
             try:
                 await self._start()
             except PortTakenError:
@@ -132,7 +146,10 @@ class Supervisor:
 
     async def _start_once(self) -> None:
         async with self._telling:
-            await asyncio.to_thread(self._engine.prepare, Address(self._host, self.port))
+            try:
+                await asyncio.to_thread(self._engine.prepare, self.listeners)
+            except TlsError as error:
+                raise BrokerStartError(f"can't serve MQTT over TLS (mqtt.tls_port): {error}") from error
             await self._admit()
         told = self._revision
         child = self._child = await Child.start(self._engine, inherit=self._claim.handle)
@@ -147,7 +164,7 @@ class Supervisor:
             child.reload()
 
     async def _until_serving(self, child: Child) -> None:
-        login = Login(ports.reachable(self._host), self.port, self._username, self._password)
+        login = Login(ports.reachable(self.listeners.plain.host), self.port, self._username, self._password)
         serving = asyncio.create_task(probe.until_serving(login, within_s=_START_S))
         ended = asyncio.create_task(child.wait())
         try:
@@ -161,6 +178,7 @@ class Supervisor:
             await _cancel(serving)
             await _cancel(ended)
         if any("address already in use" in line.lower() for line in child.last_lines):
+            await asyncio.to_thread(_choose_ports, self.listeners)  # says which of them
             raise PortTakenError(ports.taken(self.port))
         raise BrokerStartError(f"{reason}; it said: {' | '.join(child.last_lines[-5:]) or 'nothing'}")
 
@@ -214,6 +232,15 @@ class Supervisor:
         self._serving = False
         if self._child is not None:
             await self._child.stop()
+
+
+def _choose_ports(wanted: Listeners) -> Listeners:
+    plain = Address(wanted.plain.host, ports.choose(wanted.plain.host, wanted.plain.port))
+    if wanted.tls is None:
+        return Listeners(plain)
+    return Listeners(
+        plain, Address(wanted.tls.host, ports.choose(wanted.tls.host, wanted.tls.port, setting="mqtt.tls_port"))
+    )
 
 
 def _accounts(connection: Connection) -> tuple[int, list[Account]]:

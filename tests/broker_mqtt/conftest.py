@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import ssl
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager
@@ -17,6 +18,8 @@ from aperture.settings import BrokerKind, MqttSettings
 from aperture.store import accounts
 from aperture.store.accounts import Role
 from aperture.store.database import Database, sqlite_url
+from aperture.tls import authority
+from aperture.tls.files import TlsFiles
 from broker.mqtt import MqttBroker
 from broker.mqtt.engine import find_program
 
@@ -56,8 +59,22 @@ def kind(request: pytest.FixtureRequest) -> BrokerKind:
 
 
 @pytest.fixture
-def mqtt_settings(kind: BrokerKind) -> MqttSettings:
-    return MqttSettings(host="127.0.0.1", port=0, broker=kind)
+def way() -> str:
+    """How clients come. Modules whose guarantees hold over TLS as well put a fixture of both ways in its place."""
+    return "plain"
+
+
+@pytest.fixture
+def mqtt_settings(kind: BrokerKind, way: str) -> MqttSettings:
+    return MqttSettings(host="127.0.0.1", port=0, broker=kind, tls_port=0 if way == "tls" else None)
+
+
+@pytest.fixture
+def tls_files(data_dir: Path) -> TlsFiles:
+    """A CA and a certificate in the data folder."""
+    files = TlsFiles.of(data_dir)
+    authority.init(files, hosts=["localhost", "127.0.0.1"])
+    return files
 
 
 @dataclass
@@ -102,8 +119,9 @@ class Ear:
 class House:
     """A running broker with its accounts."""
 
-    def __init__(self, *, broker: MqttBroker, database: Database) -> None:
+    def __init__(self, *, broker: MqttBroker, database: Database, tls_files: TlsFiles | None = None) -> None:
         self.broker = broker
+        self.tls_files = tls_files
         self.database = database
         self.secrets: dict[str, str] = {}
 
@@ -117,7 +135,12 @@ class House:
     def client(self, name: str, **options: Any) -> aiomqtt.Client:
         options.setdefault("password", self.secrets.get(name, "wrong"))
         options.setdefault("timeout", 5)
-        return aiomqtt.Client(self.broker.host, self.broker.port, username=name, **options)
+        port = options.pop("port", None)
+        if self.tls_files is not None and port is None:
+            trust = options.pop("trust", self.tls_files.ca_pem)
+            options["tls_context"] = ssl.create_default_context(cafile=str(trust))
+            port = self.broker.tls_port
+        return aiomqtt.Client(self.broker.host, port or self.broker.port, username=name, **options)
 
     async def server(self) -> aiomqtt.Client:
         name, secret = await self.broker.server_credentials("bridge")
@@ -174,9 +197,15 @@ def wait_until() -> Callable[..., Awaitable[float]]:
 
 
 @pytest.fixture
-async def house(mqtt_settings: MqttSettings, data_dir: Path, database: Database) -> AsyncGenerator[House]:
+async def house(
+    mqtt_settings: MqttSettings, data_dir: Path, database: Database, request: pytest.FixtureRequest
+) -> AsyncGenerator[House]:
     """Two cameras, a reader and an operator, on a running broker."""
-    house = House(broker=MqttBroker(settings=mqtt_settings, data_dir=data_dir, database=database), database=database)
+    house = House(
+        broker=MqttBroker(settings=mqtt_settings, data_dir=data_dir, database=database),
+        database=database,
+        tls_files=None if mqtt_settings.tls_port is None else request.getfixturevalue("tls_files"),
+    )
     house.add("porch")
     house.add("shed")
     house.add("phone", Role.READER)

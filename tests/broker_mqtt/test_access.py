@@ -10,6 +10,12 @@ TO_CAMERA = ("command", "ack", "photo")
 SENTINEL = "aperture/porch/status"
 
 
+@pytest.fixture(params=["plain", "tls"])
+def way(request: pytest.FixtureRequest) -> str:
+    """All of this holds over TLS, too."""
+    return request.param
+
+
 async def test_nobody_comes_in_without_an_account(house: Any) -> None:
     """Anonymous, unknown, wrong and empty passwords are refused."""
     async with house.client("porch"):

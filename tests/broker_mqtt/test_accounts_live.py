@@ -6,10 +6,18 @@ import stat
 import time
 from typing import Any
 
+import pytest
+
 from aperture.clock import now_ms
 from aperture.settings import BrokerKind
 from aperture.store import accounts
 from broker.mqtt.mosquitto import own_user
+
+
+@pytest.fixture(params=["plain", "tls"])
+def way(request: pytest.FixtureRequest) -> str:
+    """All of this holds over TLS, too."""
+    return request.param
 
 
 async def test_a_new_account_can_connect_within_a_second(house: Any, wait_until: Any) -> None:

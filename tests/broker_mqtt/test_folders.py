@@ -7,18 +7,26 @@ import pytest
 
 from aperture.contract.topics import Topics
 from aperture.store.private_file import Owner
-from broker.mqtt.engine import Address
+from aperture.tls import authority
+from aperture.tls.files import TlsFiles
+from broker.mqtt.engine import Address, Listeners
 from broker.mqtt.mosquitto import Mosquitto
 
 NOBODY = Owner(65534, 65534)
-HERE = Address("127.0.0.1", 1883)
+HERE = Listeners(Address("127.0.0.1", 1883))
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to another user")
 
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Mosquitto:
-    return Mosquitto(program=Path("mosquitto"), folder=tmp_path / "mosquitto", topics=Topics(), owner=NOBODY)
+    return Mosquitto(
+        program=Path("mosquitto"),
+        folder=tmp_path / "mosquitto",
+        topics=Topics(),
+        owner=NOBODY,
+        tls_files=TlsFiles(tmp_path / "tls"),
+    )
 
 
 def _access(path: Path) -> tuple[int, int, int]:
@@ -64,3 +72,17 @@ def test_its_database_may_be_no_link(engine: Mosquitto, tmp_path: Path) -> None:
     with pytest.raises(OSError, match="not given away"):
         engine.prepare(HERE)
     assert victim.stat().st_uid == 0
+
+
+def test_it_can_read_the_certificate_s_key_and_nobody_else(engine: Mosquitto) -> None:
+    """It gets a copy of its own: the folder of the CA stays closed to it."""
+    authority.init(engine.tls_files, hosts=["localhost"])
+    engine.prepare(Listeners(HERE.plain, Address("127.0.0.1", 8883)))
+    assert _access(engine.folder / "server.key") == (NOBODY.uid, NOBODY.gid, 0o600)
+    assert (engine.folder / "server.key").read_bytes() == engine.tls_files.server_key.read_bytes()
+    assert _access(engine.tls_files.folder) == (0, 0, 0o700)
+    assert not engine.certify()
+    authority.init(engine.tls_files, hosts=["localhost"])
+    assert engine.certify()
+    assert (engine.folder / "server.pem").read_bytes() == engine.tls_files.server_pem.read_bytes()
+    assert _access(engine.folder / "server.pem") == (NOBODY.uid, NOBODY.gid, 0o600)

@@ -10,6 +10,12 @@ import pytest
 SENTINEL = "aperture/shed/status"
 
 
+@pytest.fixture(params=["plain", "tls"])
+def way(request: pytest.FixtureRequest) -> str:
+    """All of this holds over TLS, too."""
+    return request.param
+
+
 def _will(topic: str, payload: str = "offline", *, retain: bool = True) -> aiomqtt.Will:
     return aiomqtt.Will(topic, payload, qos=1, retain=retain)
 
