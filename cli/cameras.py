@@ -118,13 +118,19 @@ def _show_secrets(options: argparse.Namespace, place: Place, token: str, *, ftp_
     if not ftp_only:
         data["mqtt"] = {**place.mqtt(), "username": options.name}
     data["ftp"] = {**place.ftp(), "username": options.name}
+    if place.ca_der is not None:
+        data["ca_der"] = str(place.ca_der.absolute())
     if options.json:
         output.emit(data)
         return
     ftp = place.ftp()
     facts = {"camera": options.name} | {name.replace("_", " "): value for name, value in secrets.items()}
     facts |= {} if ftp_only else place.mqtt_facts()
-    output.facts({**facts, "FTP": f"{ftp['host']}:{ftp['port']}, user {options.name}, password: the token"})
+    facts["FTP"] = f"{ftp['host']}:{ftp['port']}, user {options.name}, password: the token"
+    if place.ca_der is not None:
+        facts["FTP, TLS"] = ftp["tls"]
+        facts["CA"] = f"{place.ca_der}, on the camera /ca.der"
+    output.facts(facts)
     print("\nThe token is shown this once. It is the camera's password for everything.")
     if not ftp_only:
         print("So is the update key: by it the camera knows that new firmware comes from here.")

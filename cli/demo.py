@@ -15,8 +15,10 @@ from aperture.clock import now_ms
 from aperture.settings import Settings
 from aperture.store import accounts
 from aperture.store.accounts import Role
+from aperture.tls.files import TlsFiles
 from cli import logs, runfile
 from cli.main import version
+from cli.place import tls_links
 from cli.system import EVERYTHING, System, broker_address, fresh_token, running
 from cli.up import listening, program, stop_signal, write_run_file
 
@@ -92,6 +94,7 @@ async def _camera(system: System) -> AsyncGenerator[None]:
         if system.refresh_accounts is not None:
             await system.refresh_accounts()
         where = broker_address(system)
+        tls = tls_links(system.settings)
         folder = system.settings.data_dir / "simulated" / CAMERA
         try:
             camera = await stack.enter_async_context(
@@ -100,11 +103,13 @@ async def _camera(system: System) -> AsyncGenerator[None]:
                     token=secret,
                     update_key=update_key,
                     host=where.host,
-                    mqtt_port=where.port,
+                    mqtt_port=where.tls_port or where.port,
                     ftp_port=system.ftp.port if system.ftp else 0,
                     folder=folder,
                     root=system.settings.mqtt.root,
                     oled_png=folder / "oled.png",
+                    ca=TlsFiles.of(system.settings.data_dir).ca_der if tls else None,
+                    tls=tls,
                 )
             )
             await stack.enter_async_context(serve(Console(camera), folder))

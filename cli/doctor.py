@@ -5,10 +5,8 @@ import asyncio
 import os
 import shutil
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from dataclasses import asdict
 from typing import Any
 
 import aiohttp
@@ -20,29 +18,13 @@ from aperture.settings import BrokerKind, FtpSettings, MqttSettings, Settings
 from aperture.store import cameras, schema, service_secret
 from aperture.store.database import Database
 from aperture.store.errors import StoreError
-from cli import output, runfile
+from cli import output, runfile, tls_check
+from cli.finding import Finding, Verdict
+from cli.place import Place
 
 _DEADLINE_S = 5.0
 _SCARCE_BYTES = 500 * 1024 * 1024
 _MOSQUITTO_PLACES = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
-
-
-class Verdict(StrEnum):
-    """How a check ended."""
-
-    OK = "ok"
-    HINT = "hint"
-    WRONG = "wrong"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check's result; `todo` says what to do unless all is well."""
-
-    check: str
-    verdict: Verdict
-    detail: str
-    todo: str = ""
 
 
 async def doctor(options: argparse.Namespace, settings: Settings) -> int:
@@ -63,28 +45,22 @@ async def _findings(settings: Settings) -> AsyncGenerator[Finding]:
     yield _data_folder(settings)
     yield _broker_program(settings)
     try:
-        database = Database.open(settings.database)
+        place = Place(settings)
     except StoreError as error:
         yield Finding("database", Verdict.WRONG, str(error), "check data_dir and database_url")
         return
-    with _closing(database):
+    with place:
+        database, running = place.database, place.running
         yield Finding("database", Verdict.OK, database.name)
-        running = runfile.read(settings.data_dir)
         if running is None and not _anything_listens(settings):
             yield Finding("services", Verdict.HINT, "nothing runs on this data folder", "aperture up")
         else:
             for check in (_mqtt, _ftp, _http):
                 yield await _bounded(check, settings, database, running or {})
+        async for finding in tls_check.findings(settings, place):
+            yield finding
         yield _cameras(database)
         yield await _discord(settings, database)
-
-
-@contextmanager
-def _closing(database: Database) -> Generator[None]:
-    try:
-        yield
-    finally:
-        database.close()
 
 
 def _data_folder(settings: Settings) -> Finding:
@@ -174,7 +150,8 @@ async def _http(settings: Settings, _database: Database, running: dict[str, Any]
 
 def _where(running: dict[str, Any], part: str, settings: MqttSettings | FtpSettings) -> tuple[str, int]:
     listener: dict[str, Any] = running.get(part) or {}
-    return listener.get("host") or runfile.local(settings.host), listener.get("port") or settings.port
+    host = settings.plain_host if isinstance(settings, MqttSettings) else settings.host
+    return listener.get("host") or runfile.local(host), listener.get("port") or settings.port
 
 
 def _cameras(database: Database) -> Finding:

@@ -66,9 +66,11 @@ async def _run(options: argparse.Namespace, place: Place) -> "Verdict":
     names = [f"fleet-{number:03}" for number in range(1, options.fleet + 1)]
     server = Server(
         host=runfile.local(place.settings.mqtt.host),
-        mqtt_port=place.mqtt()["port"],
+        mqtt_port=place.mqtt()["tls_port" if "mqtt" in place.tls else "port"],
         ftp_port=place.ftp()["port"],
         root=place.settings.mqtt.root,
+        ca=place.ca_der,
+        tls=place.tls,
     )
     with _accounts(place, names, keep=options.keep) as members, _fresh(folder, keep=options.keep):
         before = ids(place.database, names)

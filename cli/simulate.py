@@ -17,6 +17,7 @@ from aperture.settings import Settings
 from aperture.store import accounts
 from aperture.store.accounts import Role
 from aperture.store.errors import NotFoundError
+from aperture.tls.files import TlsFiles
 from cli import fleet, logs, runfile
 from cli.console import converse
 from cli.demo import DATA_DIR
@@ -86,6 +87,8 @@ def _camera(options: argparse.Namespace, settings: Settings) -> "VirtualCamera":
 
     with Place(settings) as place:
         mqtt, ftp = place.mqtt(), place.ftp()
+        elsewhere = options.host or options.mqtt_port or options.ftp_port
+        tls = frozenset[str]() if elsewhere else place.tls
         token = options.token or os.environ.get("APERTURE_CAMERA_TOKEN") or _new_token(place, options.name)
         known_key = place.database.read(lambda connection: accounts.update_key(connection, options.name))
     return VirtualCamera(
@@ -93,12 +96,14 @@ def _camera(options: argparse.Namespace, settings: Settings) -> "VirtualCamera":
         token=token,
         update_key=options.update_key or known_key,
         host=options.host or runfile.local(settings.mqtt.host),
-        mqtt_port=options.mqtt_port or mqtt["port"],
+        mqtt_port=options.mqtt_port or mqtt["tls_port" if "mqtt" in tls else "port"],
         ftp_port=options.ftp_port or ftp["port"],
         folder=folder_of(settings.data_dir, options.name),
         root=settings.mqtt.root,
         frames=options.frames,
         oled_png=options.oled,
+        ca=TlsFiles.of(settings.data_dir).ca_der if tls else None,
+        tls=tls,
     )
 
 

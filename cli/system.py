@@ -49,6 +49,7 @@ class Address:
     host: str
     port: int
     kind: str = ""
+    tls_port: int | None = None
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
@@ -74,7 +75,7 @@ class System:
         """Return the addresses in the form of `run.json`, without process and version."""
         return {
             "mqtt": None if self.mqtt is None else _listener(self.mqtt) | {"kind": self.mqtt.kind},
-            "ftp": None if self.ftp is None else _listener(self.ftp),
+            "ftp": None if self.ftp is None else _listener(self.ftp) | {"tls": self.settings.ftp.tls.value},
             "api": None if self.api_url is None else {"url": self.api_url},
         }
 
@@ -135,7 +136,7 @@ async def _start_mqtt(stack: AsyncExitStack, system: System) -> None:
         if settings.mqtt.broker is not BrokerKind.EXTERNAL:
             raise
         log.warning("the MQTT broker is away: FTP, the archive and Discord go on without it", error=str(error))
-    system.mqtt = Address(broker.host, broker.port, broker.kind)
+    system.mqtt = Address(broker.host, broker.port, broker.kind, broker.tls_port)
     system.refresh_accounts = broker.refresh
     if broker.pid is not None:
         system.probes["mqtt"] = lambda: None if broker.pid else "the broker is down, and is being started again"
@@ -209,14 +210,15 @@ def _commands(system: System) -> Commands:
 def broker_address(system: System) -> Address:
     """Return where this process itself finds the MQTT broker: its own, or the one that the settings name."""
     if system.mqtt is not None:
-        return Address(runfile.local(system.mqtt.host), system.mqtt.port)
+        return Address(runfile.local(system.mqtt.host), system.mqtt.port, tls_port=system.mqtt.tls_port)
     settings = system.settings.mqtt
     running = runfile.read(system.settings.data_dir)
     if settings.broker is not BrokerKind.EXTERNAL and running and running["mqtt"]:
         return Address(runfile.local(running["mqtt"]["host"]), running["mqtt"]["port"])
     if settings.port == 0:
         raise CommandLineError("mqtt.port is 0: a part that runs by itself has to know the broker's port")
-    return Address(runfile.local(settings.host), settings.port)
+    host = settings.host if settings.broker is BrokerKind.EXTERNAL else settings.plain_host
+    return Address(runfile.local(host), settings.port)
 
 
 def fresh_token(connection: Connection, name: str) -> str:
@@ -227,7 +229,8 @@ def fresh_token(connection: Connection, name: str) -> str:
 
 
 def _listener(address: Address) -> dict[str, Any]:
-    return {"host": runfile.local(address.host), "port": address.port}
+    tls = {} if address.tls_port is None else {"tls_port": address.tls_port}
+    return {"host": runfile.local(address.host), "port": address.port, **tls}
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from aperture.settings import Settings
+from aperture.settings import FtpTls, Settings
 from aperture.store import accounts, cameras
 from aperture.store.accounts import Role
 from cli import logs, runfile
@@ -59,10 +59,14 @@ def listening(system: System) -> list[str]:
     """Return where everything listens, a line each."""
     lines: list[str] = []
     if system.mqtt:
-        host = runfile.reachable(system.mqtt.host)
-        lines.append(f"MQTT     {host}:{system.mqtt.port}  ({system.mqtt.kind})")
+        settings = system.settings.mqtt
+        plain = runfile.reachable(settings.plain_host)
+        lines.append(f"MQTT     {plain}:{system.mqtt.port}  ({system.mqtt.kind})")
+        if system.mqtt.tls_port is not None:
+            lines.append(f"         {runfile.reachable(settings.host)}:{system.mqtt.tls_port}  (over TLS)")
     if system.ftp:
-        lines.append(f"FTP      {runfile.reachable(system.ftp.host)}:{system.ftp.port}")
+        tls = {FtpTls.OFF: "", FtpTls.ALLOW: "  (TLS offered)", FtpTls.REQUIRE: "  (over TLS alone)"}
+        lines.append(f"FTP      {runfile.reachable(system.ftp.host)}:{system.ftp.port}{tls[system.settings.ftp.tls]}")
     if system.api_url:
         lines.append(f"HTTP     {system.api_url}")
     photos = system.blobs.root

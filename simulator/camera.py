@@ -7,7 +7,7 @@ import os
 import random
 import shutil
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from enum import Enum
 from pathlib import Path
@@ -49,8 +49,8 @@ class VirtualCamera:
     `frames` is a folder of JPEGs that it sees by name, over and over; without one it sees a drawn scene. `oled_png`
     is kept up to date with its display. `update_key` is what `camera add` issued with the token. `host` is where both
     MQTT and FTP are served. `enter` goes before its command line, as `nsenter` does (see `radio`); `keep` is how many
-    frames stay in `taken`. With `ca`, a certificate in DER, both links use TLS. `names` are addresses of hosts that
-    only this camera knows; `secrets` is what its `secrets.json` has besides, or instead.
+    frames stay in `taken`. With `ca`, a certificate in DER, the links named in `tls` use TLS. `names` are addresses
+    of hosts that only this camera knows; `secrets` is what its `secrets.json` has besides, or instead.
     """
 
     def __init__(
@@ -70,6 +70,7 @@ class VirtualCamera:
         enter: Sequence[str] = (),
         keep: int = 64,
         ca: Path | None = None,
+        tls: Collection[str] = ("mqtt", "ftp"),
         names: Mapping[str, str] | None = None,
         secrets: Mapping[str, object] | None = None,
     ) -> None:
@@ -83,8 +84,8 @@ class VirtualCamera:
             "root": root,
             "board": "sim",
             "wifi": {"ssid": "simulated", "password": ""},
-            "mqtt": {"host": host, "port": mqtt_port, "tls": ca is not None},
-            "ftp": {"host": host, "port": ftp_port, "tls": ca is not None},
+            "mqtt": {"host": host, "port": mqtt_port, "tls": ca is not None and "mqtt" in tls},
+            "ftp": {"host": host, "port": ftp_port, "tls": ca is not None and "ftp" in tls},
             **(secrets or {}),
         }
         self._ca = ca

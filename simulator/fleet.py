@@ -31,12 +31,14 @@ Away = contextlib.AbstractAsyncContextManager[None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """Where the cameras are to find their server."""
+    """Where the cameras are to find their server; `ca` and `tls` as of `VirtualCamera`."""
 
     host: str
     mqtt_port: int
     ftp_port: int
     root: str = "aperture"
+    ca: Path | None = None
+    tls: frozenset[str] = frozenset()
 
 
 class Fleet:
@@ -116,6 +118,8 @@ class Fleet:
             frames=self._frames,
             cache=self._cache,
             keep=_EVERY_FRAME,
+            ca=self._server.ca,
+            tls=self._server.tls,
         )
         online = asyncio.Event()
         camera.listen(lambda line: online.set() if line.startswith("mqtt up") else None)
