@@ -1,7 +1,7 @@
 """Builds bundles: the firmware as a camera fetches it, compiled, stamped with its version, with a hash of every file.
 
 The same sources and the same compiler make the same bytes. Compiled files are MicroPython's bytecode and no machine
-code, so that one bundle does for ESP32, ESP32-S3 and the virtual camera alike; `_compile` checks that it is so.
+code, so that one bundle does for ESP32, ESP32-S3 and the virtual camera alike; `compile_module` checks that it is so.
 """
 
 import hashlib
@@ -46,7 +46,7 @@ def build(firmware_dir: Path, *, version: str | None = None, compiled: bool = Tr
     if not bundles.is_name(version):
         raise BundleError(f"{version!r} can't name a bundle: take letters, digits and . _ + - only")
     modules[_STAMPED] = _stamp(modules[_STAMPED], version)
-    files = {_compiled(path): _compile(path, text) for path, text in modules.items()} if compiled else modules
+    files = {_compiled(path): compile_module(path, text) for path, text in modules.items()} if compiled else modules
     boards = sorted(path.stem for path in paths if path.parent.name == "boards" and path.stem != "__init__")
     manifest = _manifest(version, mpy, boards, files)
     _publish(firmware_dir, version, {**files, bundles.MANIFEST: manifest})
@@ -87,8 +87,12 @@ def _compiled(path: str) -> str:
     return path.removesuffix(".py") + ".mpy"
 
 
-def _compile(path: str, source: bytes) -> bytes:
-    """Return the bytecode of one module. Its tracebacks name it by its path in the slot."""
+def compile_module(path: str, source: bytes) -> bytes:
+    """Return the bytecode of one module. Its tracebacks name it by its path on the camera.
+
+    Raises:
+        BundleError: the compiler is missing or refuses it.
+    """
     with tempfile.TemporaryDirectory(prefix="aperture-mpy-") as work:
         before, after = Path(work) / "in.py", Path(work) / "out.mpy"
         before.write_bytes(source)

