@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -12,6 +13,9 @@ from aperture.store import accounts
 from aperture.store.accounts import Role
 from aperture.store.credentials import verify_mosquitto
 from aperture.store.errors import ConflictError
+from aperture.tls import authority as tls_authority
+from aperture.tls.errors import TlsError
+from aperture.tls.files import TlsFiles
 from cli.flash.errors import FlashError
 from cli.place import Place
 
@@ -100,6 +104,26 @@ class Server:
     def tls(self) -> bool:
         """Whether there is anything that a certificate is needed for."""
         return self.mqtt_tls or self.ftp_tls
+
+
+def authority(data_dir: Path, server: Server) -> Path:
+    """Return the certificate (DER) that the camera is to check its server by.
+
+    Raises:
+        FlashError: there is none, or the server's own does not hold for the address that the camera calls it by.
+    """
+    files = TlsFiles.of(data_dir)
+    try:
+        names = tls_authority.inspect(files).names
+    except TlsError as error:
+        raise FlashError(str(error)) from error
+    for host, used in ((server.host, server.mqtt_tls), (server.ftp_host, server.ftp_tls)):
+        if used and host not in names:
+            raise FlashError(
+                f"the server's certificate holds for {', '.join(names)}, but not for {host}, as the camera is to call "
+                f"it: aperture tls init --host {host}, or another --host here"
+            )
+    return files.ca_der
 
 
 def secrets(

@@ -24,6 +24,8 @@ from cli.flash.writer import Writer
 from cli.place import Place
 
 _TRIES: Final = 3
+_FTP_S: Final = 5.0
+_LOOK_S: Final = 0.1
 _LOOPBACK: Final = ("127.", "localhost", "::1")
 
 
@@ -104,9 +106,7 @@ class _Job:
         )
 
     def _make(self, found: Survey) -> Firmware:
-        ca = self.place.settings.data_dir / "tls" / "ca.der" if self.server.tls else None
-        if ca is not None and not ca.is_file():
-            raise FlashError(f"there is no {ca}: aperture tls init makes it")
+        ca = account.authority(self.place.settings.data_dir, self.server) if self.server.tls else None
         return files.make(self.board, work=self.work, compiled=files.can_compile(found.mpy), ca=ca)
 
     def _secrets(self, standing: Standing, network: object) -> dict[str, Any]:
@@ -133,17 +133,25 @@ class _Job:
         since = time.monotonic()
         with online.log_of(self.options.port, self._tell_stage) as log:
             camera = await watch.online(self.options.timeout)
+            trouble = await self._ftp(log) if camera else None
         if camera is None:
             found = diagnosis.read(log.lines)
             raise FlashError(
                 f"{self.options.camera} is flashed, but not online within {self.options.timeout:g} s: {found.words}"
             )
         self.display.say(f"Online    {self.options.camera}, after {time.monotonic() - since:.0f} s{_telemetry(camera)}")
-        trouble = diagnosis.ftp_trouble(log.lines)
         if trouble:
             self.display.say(f"          but {trouble}")
         self._emit(done, camera)
         return 0
+
+    async def _ftp(self, log: online.SerialLog) -> str | None:
+        """Give FTP a moment more than MQTT took; return what is wrong with it, if anything is known to be."""
+        for _ in range(int(_FTP_S / _LOOK_S)):
+            if diagnosis.ftp(log.lines) is not None:
+                break
+            await asyncio.sleep(_LOOK_S)
+        return diagnosis.ftp(log.lines)
 
     def _tell_stage(self, line: str) -> None:
         words = diagnosis.milestone(line)

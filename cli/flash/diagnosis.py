@@ -77,20 +77,20 @@ def read(lines: list[str]) -> Finding:
     return Finding(stage, words)
 
 
-def ftp_trouble(lines: list[str]) -> str | None:
-    """Return what is wrong with FTP, None while nothing is known to be."""
+def ftp(lines: list[str]) -> str | None:
+    """Return "" when the camera's FTP works, what is wrong when it doesn't, None while nothing is known."""
     state = [line for line in lines if re.match(r"^[IWE] ftp (up|down)", line)]
-    if not state or state[-1].startswith("I"):
+    if not state:
         return None
-    return _first(_FTP, state[-1])
+    return "" if state[-1].startswith("I") else _first(_FTP, state[-1])
 
 
 def milestone(line: str) -> str | None:
     """Return in words what a line tells of the way to `online`, None when that is nothing."""
     if line.startswith("I wifi up"):
         return f"Wi-Fi: up, {line.partition('address=')[2] or 'with an address'}"
-    if line.startswith("I mqtt up"):
-        return "MQTT: up"
+    if line.startswith(("I mqtt up", "I ftp up")):
+        return f"{line.split()[1].upper()}: up"
     for pattern, table, link in ((_WIFI_DOWN, _WIFI, "Wi-Fi"), (_MQTT_DOWN, _MQTT, "MQTT")):
         if re.match(pattern, line):
             return f"{link}: {_first(table, line)}"

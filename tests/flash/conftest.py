@@ -104,6 +104,10 @@ class Server:
         }
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def run(self) -> dict[str, Any]:
+        return json.loads((self.data_dir / "run.json").read_text())
+
     def start(self) -> None:
         with (self.folder / "up.out").open("ab") as out:
             self._process = subprocess.Popen(self._command("up"), stdout=out, stderr=out, **self._place())
@@ -241,3 +245,9 @@ def bare_port(tmp_path: Path) -> Iterator[Callable[..., Path]]:
         thread.join()
     for end in opened:
         os.close(end)
+
+
+@pytest.fixture(scope="session")
+def server_class() -> type[Server]:
+    """For a server of a test's own."""
+    return Server

@@ -230,3 +230,28 @@ async def test_firmware_that_does_not_start_is_told_with_its_own_words(server, f
     said = await (await server.flash(str(board.port), *BASE, "--timeout", "6")).ends(1)
     assert "its firmware does not start" in said
     assert "a file of the owner in the way" in said.rpartition("not online")[2]
+
+
+async def test_ftp_that_does_not_work_is_told_although_the_camera_is_online(server, flashed):
+    """MQTT is served at that address, FTP is not: photos would wait on the camera, and the owner would not know why."""
+    import asyncio
+
+    async def relay(reader, writer):
+        there = await asyncio.open_connection("127.0.0.1", server.run["mqtt"]["port"])
+
+        async def pump(source, sink):
+            while data := await source.read(4096):
+                sink.write(data)
+            sink.close()
+
+        await asyncio.gather(pump(reader, there[1]), pump(there[0], writer), return_exceptions=True)
+
+    board = await flashed()
+    serving = await asyncio.start_server(relay, "127.77.0.8", server.run["mqtt"]["port"])
+    async with serving:
+        run = await server.flash(str(board.port), "--camera", "front", "--board", "sim", "--host", "127.77.0.8")
+        said = await run.ends()
+        assert "Online" in said
+        assert "FTP does not work for it yet" in said
+        await board.power_off()
+        serving.close()
