@@ -126,11 +126,26 @@ def authority(data_dir: Path, server: Server) -> Path:
     return files.ca_der
 
 
+_OWNERS: Final = ("country", "hostname", "ntp", "settings")
+
+
 def secrets(
-    *, name: str, token: str, update_key: str | None, board: str, wifi: object, country: str | None, server: Server
+    *,
+    name: str,
+    token: str,
+    update_key: str | None,
+    board: str,
+    wifi: object,
+    country: str | None,
+    server: Server,
+    on_board: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """Return the body of `secrets.json`, as `firmware/aa/settings.py` reads it."""
-    body: dict[str, Any] = {"camera": name, "token": token, "board": board, "root": server.root, "wifi": wifi}
+    """Return the body of `secrets.json`, as `firmware/aa/settings.py` reads it.
+
+    What its owner added by hand to the secrets that are `on_board` stays.
+    """
+    body = {key: value for key, value in (on_board or {}).items() if key in _OWNERS}
+    body |= {"camera": name, "token": token, "board": board, "root": server.root, "wifi": wifi}
     body["mqtt"] = {"host": server.host, "port": server.mqtt_port} | ({"tls": True} if server.mqtt_tls else {})
     body["ftp"] = {"host": server.ftp_host, "port": server.ftp_port} | ({"tls": True} if server.ftp_tls else {})
     if update_key:

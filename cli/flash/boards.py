@@ -15,12 +15,15 @@ OLDEST: Final = (1, 26)
 """The oldest MicroPython that the firmware runs on."""
 
 
+_GENERIC: Final = {"esp32": "ESP32_GENERIC-SPIRAM", "esp32s3": "ESP32_GENERIC_S3-SPIRAM_OCT"}
+
+
 @dataclass(frozen=True, slots=True)
 class Image:
     """An image of MicroPython with the camera's driver: its name in the releases, and the chip that it is for."""
 
     name: str
-    chip: str = "esp32"
+    chip: str
 
     def esptool(self, port: str) -> str:
         """Return the command that puts it on a board; an ESP32 starts at 0x1000 of its flash, the later ones at 0."""
@@ -37,15 +40,6 @@ class Image:
         )
 
 
-_IMAGES: Final = {
-    "aa3": Image("WROVER_KIT"),
-    "ai-thinker": Image("AI_THINKER"),
-    "freenove-s3": Image("FREENOVE_ESP32S3_CAM", chip="esp32s3"),
-    "xiao-s3-sense": Image("XIAO_ESP32S3", chip="esp32s3"),
-}
-_OTHER: Final = Image("ESP32_GENERIC-SPIRAM")
-
-
 @dataclass(frozen=True, slots=True)
 class Board:
     """A board and its profile, as the firmware has it."""
@@ -60,18 +54,20 @@ class Board:
 
     @property
     def image(self) -> Image:
-        """What MicroPython it wants; a board of your own, any image for its chip with PSRAM."""
-        return _IMAGES.get(self.name.replace("_", "-"), _OTHER)
+        """What MicroPython it wants; a board that names none, any image for its chip with PSRAM."""
+        chip = self.profile.get("chip") or "esp32"
+        return Image(self.profile.get("image") or _GENERIC.get(chip, ""), chip)
 
     def is_other_chip(self, machine: str) -> bool:
         """Whether `machine`, MicroPython's words for where it runs, names a chip that this board doesn't have."""
         chip = machine.lower().rpartition(" with ")[2].replace("-", "").strip()
-        return self.image is not _OTHER and chip.startswith("esp32") and chip != self.image.chip
+        return "chip" in self.profile and chip.startswith("esp32") and chip != self.image.chip
 
 
 def names() -> list[str]:
-    """Return the names of the boards."""
-    return sorted(path.stem for path in (FIRMWARE / "boards").glob("*.py") if path.stem != "__init__")
+    """Return the names of the boards, as their owners write them."""
+    modules = (path.stem for path in (FIRMWARE / "boards").glob("*.py") if path.stem != "__init__")
+    return sorted(module.replace("_", "-") for module in modules)
 
 
 def load(name: str) -> Board:
@@ -80,7 +76,8 @@ def load(name: str) -> Board:
     Raises:
         FlashError: there is none of that name.
     """
-    if name not in names():
+    if name.replace("_", "-") not in names():
         raise FlashError(f"there is no board {name!r}: take one of {', '.join(names())}")
-    profile: dict[str, Any] = runpy.run_path(str(FIRMWARE / "boards" / f"{name}.py"))["PROFILE"]
-    return Board(name, profile)
+    path = FIRMWARE / "boards" / f"{name.replace('-', '_')}.py"
+    profile: dict[str, Any] = runpy.run_path(str(path))["PROFILE"]
+    return Board(profile["name"], profile)

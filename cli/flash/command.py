@@ -80,7 +80,7 @@ class _Job:
             try:
                 todo = plan.make(firmware, found)
                 await self.writer.write(todo)
-                secrets = secrets or await asyncio.to_thread(self._secrets, standing, network)
+                secrets = secrets or await asyncio.to_thread(self._secrets, standing, network, found)
                 await self.writer.finish(todo, secrets, found)
             except CableError:
                 if not left:
@@ -109,7 +109,7 @@ class _Job:
         ca = account.authority(self.place.settings.data_dir, self.server) if self.server.tls else None
         return files.make(self.board, work=self.work, compiled=files.can_compile(found.mpy), ca=ca)
 
-    def _secrets(self, standing: Standing, network: object) -> dict[str, Any]:
+    def _secrets(self, standing: Standing, network: object, found: Survey) -> dict[str, Any]:
         token, update_key = account.settle(self.place, standing)
         return account.secrets(
             name=standing.name,
@@ -119,6 +119,7 @@ class _Job:
             wifi=network,
             country=self.options.country,
             server=self.server,
+            on_board=found.secrets,
         )
 
     async def _start(self, done: Plan) -> int:

@@ -88,6 +88,7 @@ async def test_a_new_version_goes_to_the_other_slot_and_photos_stay(server, flas
             "lib/ssd1306.py": "would be taken before ssd1306.mpy",
             "lib/mine.py": "the owner's own",
             "settings.json": '{"quality": 60}',
+            "secrets.json": json.dumps(json.loads((flash / "secrets.json").read_text()) | {"hostname": "porch"}),
             "queue/7-aaaaaaaaaaaaaaaaaaaaaaaaaa.jpg": "a photo",
         }.items():
             (flash / path).parent.mkdir(parents=True, exist_ok=True)
@@ -102,6 +103,7 @@ async def test_a_new_version_goes_to_the_other_slot_and_photos_stay(server, flas
     assert names_below(board.flash / "b") == old
     assert (board.flash / "a/aa/app.mpy").read_bytes() == b"M\x06 another version", "the old one stays"
     assert (board.flash / "settings.json").read_text() == '{"quality": 60}'
+    assert secrets_of(board)["hostname"] == "porch"
     assert (board.flash / "lib/mine.py").exists()
     assert (board.flash / "queue/7-aaaaaaaaaaaaaaaaaaaaaaaaaa.jpg").exists()
     assert not (board.flash / "lib/ssd1306.py").exists()
