@@ -89,8 +89,9 @@ def seeded_cuts(seed: int, *, share: float, within: int) -> Plan:
 class Link:
     """Carries connections to `host`, one port of ours for each of `ports` (kind → port there; FTP's kind is "ftp").
 
-    A context manager. `quality` and `plan` may be changed while it runs; connections that are there take the new
-    quality at their next piece.
+    A context manager. `quality`, `plan` and `targets` may be changed while it runs; connections that are there take
+    the new quality at their next piece, and the ports in `targets` are for those to come. `on_cut` is called with a
+    connection's kind when it was cut by plan.
     """
 
     def __init__(
@@ -103,6 +104,7 @@ class Link:
         seed: int = 0,
     ) -> None:
         self.quality, self.plan = quality, plan
+        self.on_cut: Callable[[str], None] = lambda _kind: None
         self.ports: dict[str, int] = {}
         self.connections: Counter[str] = Counter()
         self.cuts: Counter[How] = Counter()
@@ -110,15 +112,16 @@ class Link:
         self.bytes_down: Counter[str] = Counter()
         self.dice = random.Random(seed)  # noqa: S311 - to be had again
         self.lanes = {True: Lane(), False: Lane()}
-        self._host, self._targets = host, dict(ports)
+        self.targets = dict(ports)
+        self._host = host
         self._servers: set[asyncio.Server] = set()
         self._here: set[Connection] = set()
         self._down = False
 
     async def __aenter__(self) -> Self:
         """Listen."""
-        for kind, port in self._targets.items():
-            self.ports[kind] = await self._listen(kind, port)
+        for kind in self.targets:
+            self.ports[kind] = await self._listen(kind)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -144,13 +147,15 @@ class Link:
             one.cut(Cut(at=0, how=how, told=told))
         await asyncio.sleep(0)
 
-    async def _listen(self, kind: str, port: int, *, once: bool = False) -> int:
+    async def _listen(self, kind: str, port: int | None = None) -> int:
+        """Return a port of ours that leads to the one in `targets`, or once to another."""
+        once = port is not None
         server: asyncio.Server | None = None
 
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             if once and server is not None:
                 self._close(server)
-            await self._carry(kind, port, reader, writer)
+            await self._carry(kind, port or self.targets[kind], reader, writer)
 
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -187,7 +192,7 @@ class Link:
         port, _, tail = rest.partition(b"|")
         if not bar or not port.isdigit():
             return line
-        ours = await self._listen(DATA, int(port), once=True)
+        ours = await self._listen(DATA, int(port))
         return b"%s|||%d|%s" % (head, ours, tail)
 
 
@@ -249,7 +254,9 @@ class Connection:
                 await writer.wait_closed()
 
     def cut(self, cut: Cut) -> None:
-        """Cut it: no byte passes any more, and those are told who are to be."""
+        """Cut it, once: no byte passes any more, and those are told who are to be."""
+        if self._is_cut.is_set():
+            return
         self._link.cuts[cut.how] += 1
         self._sever(cut)
 
@@ -300,6 +307,7 @@ class Connection:
             passed += len(whole)
             if cut and reached:
                 self.cut(cut)
+                self._link.on_cut(self._kind)
             elif data is _END:
                 writer.write_eof()
             else:

@@ -21,6 +21,8 @@ _NOOP_EVERY_MS = 45_000
 _ERRAND_MS = 200_000
 _STEP_MS = 240_000  # the longest that one of its steps may take: each has a deadline of its own
 _REFUSED_PAUSE_MS = (5_000, 60_000, 600_000)
+_BROKEN_PAUSE_MS = (500, 1_000, 5_000, 30_000)
+_BROKEN = (425, 426)  # the data connection, that is the network: nothing is wrong with the photo, or with the server
 
 
 class _Errand:
@@ -203,7 +205,8 @@ class Uploader(Link):
         """Try the others first. The photo stays here: the server may be mended, or the card put back."""
         log.warning("photo put off", photo=entry.photo, why=log.words(cause))
         self.trouble = self.lasting = troubles.of_photo(cause)
-        pause = _REFUSED_PAUSE_MS[min(entry.refusals, len(_REFUSED_PAUSE_MS) - 1)]
+        pauses_ms = _BROKEN_PAUSE_MS if getattr(cause, "code", None) in _BROKEN else _REFUSED_PAUSE_MS
+        pause = pauses_ms[min(entry.refusals, len(pauses_ms) - 1)]
         entry.refusals += 1
         entry.not_before_ticks = time.ticks_add(time.ticks_ms(), pause)
 

@@ -148,6 +148,18 @@ async def a_refused_photo_is_put_off_and_holds_up_no_other():
     running.cancel()
 
 
+async def a_photo_whose_connection_broke_is_tried_again_soon():
+    """The network is bad, not the photo: ten minutes of waiting would help nobody."""
+    queue = Queue("q")
+    await _add(queue, 0)
+    session, _, running = _start(queue)
+    session.refusals[_name(0)] = [FtpError(426, "a part came"), FtpError(425, "no data connection")]
+    started = time.ticks_ms()
+    await until(lambda: session.stored)
+    assert 400 <= time.ticks_diff(time.ticks_ms(), started) < 4_000
+    running.cancel()
+
+
 async def a_photo_put_off_before_ticks_wrapped_is_not_put_off_for_days():
     queue = Queue("q")
     entry = await _add(queue, 0)
