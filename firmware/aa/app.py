@@ -153,10 +153,10 @@ class App:
         self.uploader.drop("wifi lost")
 
     def is_busy(self):
-        """Whether there is something to finish before sleep: a command, a press, or photos that can get out."""
-        if self.commands.busy or self.shutter.busy or self.updater.busy:
+        """Whether there is something to finish before sleep: a command, a press, or what needs the network, as long as there is one."""
+        if self.commands.busy or self.shutter.busy:
             return True
-        return len(self.queue) > 0 and self.wifi.state == "up"
+        return (len(self.queue) > 0 or self.updater.busy) and self.wifi.state == "up"
 
     def come_back(self, woken_by):
         """Go on after light sleep."""

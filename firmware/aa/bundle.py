@@ -72,7 +72,7 @@ def parse(data, board):
             raise ValueError("no version, or no files")
         for one in files:
             _check_file(one)
-    except (ValueError, KeyError, TypeError) as cause:
+    except (ValueError, KeyError, TypeError, AttributeError) as cause:
         raise BadBundle("bad_bundle", "bundle.json: {}".format(cause))
     if boards and board not in boards:
         raise BadBundle("wrong_board", "{} is for {}".format(version, " ".join(boards)))

@@ -1,0 +1,402 @@
+"""Updates: what is believed, what is written where, and what becomes of it when it is cut off."""
+
+import asyncio
+import json
+import os
+import sys
+from binascii import hexlify
+from hashlib import sha256
+
+from aa import VERSION, bundle, slots, update
+from aa.bundle import BadBundle
+from aa.ftpwire import FtpError, FtpLost
+from aa.spare import Spare
+from aa.update import Updater
+from helpers import hexdigest, raises, until
+
+KEY = bytes(range(32))
+FILES = {
+    "aa/__init__.py": b"VERSION = '9'\n",
+    "aa/app.py": bytes(9000),
+    "aa/deep/er.mpy": b"M\x06",
+    "boards/sim.py": b"# sim",
+}
+
+
+def _sign(key, data):
+    """HMAC-SHA256 once more, in other words."""
+    block = key + bytes(64 - len(key))
+    inside = sha256(bytes([octet ^ 0x36 for octet in block]) + data).digest()
+    return hexlify(sha256(bytes([octet ^ 0x5C for octet in block]) + inside).digest())
+
+
+def _manifest(contents, **more):
+    facts = {"format": 1, "version": "9", "mpy": "", "boards": ["sim"]}
+    facts["files"] = [
+        {"path": path, "bytes": len(data), "sha256": hexdigest(data)} for path, data in sorted(contents.items())
+    ]
+    facts.update(more)
+    return json.dumps(facts).encode()
+
+
+class App:
+    """Real slots in the working folder; a server that is a dict, and as reliable as it is told to be."""
+
+    def __init__(self, contents=FILES, key=KEY, **more):
+        slots._FILE = "slots.json"
+        sys.path.insert(0, "/a")
+        self.secrets = {"update_key": hexlify(KEY).decode()}
+        self.served = dict(contents)
+        self.served["bundle.json"] = _manifest(contents, **more)
+        self.served["bundle.sig"] = _sign(key, self.served["bundle.json"]) + b"\n"
+        self.wifi = self.uploader = self.mqtt = self.commands = self.face = self.board = self.power = self
+        self.name, self.charge = "sim", None
+        self.read, self.replies, self.ended, self.reboots = [], [], [], 0
+        self.fail, self.is_up = None, True
+        self.start()
+
+    def start(self):
+        self.updater = Updater(self, ".")
+        self.running = asyncio.create_task(self.updater.run())
+
+    def stop(self):
+        self.running.cancel()
+
+    async def wait_up(self):
+        pass
+
+    def battery(self):
+        return None, self.charge
+
+    def is_online(self):
+        return self.is_up
+
+    async def between(self, work):
+        await work(self)
+
+    async def retrieve(self, path, take):
+        assert path.startswith("/firmware/new/"), path
+        self.read.append(path[len("/firmware/new/") :])
+        if self.fail:
+            self.fail(self.read[-1])
+        data = self.served.get(self.read[-1])
+        if data is None:
+            raise FtpError(550, "There is no such file.")
+        for at in range(0, len(data), 4096):
+            take(memoryview(data)[at : at + 4096])
+            await asyncio.sleep_ms(0)
+
+    def publish(self, kind, body, retain=False):
+        self.replies.append(json.loads(body))
+
+    def changed(self):
+        pass
+
+    def finish(self, command, ok, error=None, detail=None):
+        self.ended.append((command, ok, error))
+
+    async def reboot(self):
+        self.reboots += 1
+        await asyncio.sleep_ms(3_600_000)
+
+    async def outcome(self):
+        await until(lambda: self.ended or self.reboots)
+        return self.ended[-1] if self.ended else "reboots"
+
+
+def _read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def _exists(path):
+    try:
+        os.stat(path)
+        return True
+    except OSError:
+        return False
+
+
+def the_signature_is_that_of_rfc_4231():
+    """Its first test case; and nothing else, however near, is taken."""
+    key, data = b"\x0b" * 20, b"Hi There"
+    right = b"b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"
+    bundle.check_signature(key, data, right)
+    bundle.check_signature(key, data, right + b"\n")
+    for wrong in (right[:-1] + b"8", b"c" + right[1:], right[:-1], right + b"0", b"", right.upper()):
+        assert raises(BadBundle, bundle.check_signature, key, data, wrong).error == "bad_signature"
+    assert raises(BadBundle, bundle.check_signature, b"\x0c" * 20, data, right).error == "bad_signature"
+    assert raises(BadBundle, bundle.check_signature, key, data + b" ", right).error == "bad_signature"
+
+
+def only_a_whole_key_is_one():
+    assert bundle.key_of({"update_key": "00" * 32}) == bytes(32)
+    for secrets in ({}, {"update_key": None}, {"update_key": "00" * 31}, {"update_key": "xx" * 32}, {"update_key": 7}):
+        assert raises(BadBundle, bundle.key_of, secrets).error == "no_update_key"
+
+
+def what_is_no_bundle_is_told_from_one():
+    """Whatever is signed: nothing may be written but modules, below aa and boards."""
+    good = {"path": "aa/x.py", "bytes": 0, "sha256": "0" * 64}
+    assert bundle.parse(_manifest({"aa/x.py": b""}), "sim")[0] == "9"
+    for body in (b"", b"[]", b"{}", b"7", _manifest(FILES)[:-1]):
+        assert raises(BadBundle, bundle.parse, body, "sim").error == "bad_bundle"
+    for more in ({"format": 2}, {"version": 9}, {"version": ""}, {"files": []}, {"files": [good] * 257}):
+        assert raises(BadBundle, bundle.parse, _manifest(FILES, **more), "sim").error == "bad_bundle"
+    paths = ("/main.py", "main.py", "aa/../main.py", "../a/aa/x.py", "aa/x.txt", "aa/X.py", "aa", "bundle.json", "", 3)
+    changes = [{"path": path} for path in paths]
+    changes += [{"bytes": -1}, {"bytes": 300_000}, {"bytes": "1"}, {"sha256": ""}, {"sha256": 4}]
+    for change in changes:
+        one = dict(good)
+        one.update(change)
+        assert raises(BadBundle, bundle.parse, _manifest({}, files=[one]), "sim").error == "bad_bundle", change
+
+
+def a_bundle_for_others_is_told():
+    assert raises(BadBundle, bundle.parse, _manifest(FILES, boards=["aa3"]), "sim").error == "wrong_board"
+    assert raises(BadBundle, bundle.parse, _manifest(FILES, mpy="5.2"), "sim").error == "wrong_mpy"
+    for more in ({"boards": []}, {"mpy": "6.3"}, {"mpy": "6.1"}):
+        assert bundle.parse(_manifest(FILES, **more), "sim")
+
+
+async def a_slot_keeps_whole_files_and_loses_all_else():
+    """Its seal first."""
+    wanted = bundle.parse(_manifest(FILES), "sim")[1]
+    spare = Spare("b")
+    assert await spare.empty_but(wanted) == wanted
+    for one in wanted:
+        with spare.create(one) as file:
+            file.write(FILES[one["path"]])
+    spare.seal(b"{}")
+    for path in ("b/stray", "b/aa/old.py"):
+        with open(path, "wb") as file:
+            file.write(b"old")
+    with open("b/aa/app.py", "wb") as file:
+        file.write(bytes(8999))
+    assert [one["path"] for one in await spare.empty_but(wanted)] == ["aa/app.py"]
+    assert not any(_exists("b/" + path) for path in ("bundle.json", "stray", "aa/old.py", "aa/app.py"))
+    assert _read("b/aa/deep/er.mpy") == b"M\x06"
+    with open("b/aa/app.py", "wb") as file:
+        file.write(bytes(8999) + b"\x01")
+    assert len(await spare.empty_but(wanted)) == 1, "of the same length"
+
+
+async def a_bundle_is_written_to_the_other_slot_and_booted_on_trial():
+    app = App()
+    app.updater.begin("c1", {"bundle": "new"})
+    assert await app.outcome() == "reboots"
+    assert all(_read("b/" + path) == data for path, data in FILES.items())
+    assert _read("b/bundle.json") == app.served["bundle.json"]
+    assert slots.on_trial() == "b" and json.loads(_read("slots.json")) == {
+        "active": "a",
+        "trial": {"slot": "b", "boots": 0},
+    }
+    assert app.updater.busy and not app.ended, "the reply comes from who runs then"
+    percents = [reply["progress"] for reply in app.replies]
+    assert percents == sorted(percents) and percents[-1] == 100
+    assert all(reply["command"] == "c1" and "ok" not in reply for reply in app.replies)
+
+
+async def the_new_firmware_answers_once_it_has_reached_the_broker():
+    """Not before, whatever else it does."""
+    app = App()
+    app.stop()
+    update.VERSION = "9"
+    slots.start_trial()
+    sys.path.insert(0, "/b")
+    files = {"command": "c1", "bundle": "new", "starts": 1, "version": "9", "tried": True}
+    with open("update.json", "w") as file:
+        json.dump(files, file)
+    app.is_up = False
+    app.start()
+    await asyncio.sleep_ms(50)
+    assert not app.ended and app.updater.has("c1")
+    app.is_up = True
+    app.updater.online()
+    await until(lambda: app.ended)
+    assert app.ended == [("c1", True, None)]
+    assert slots.on_trial() is None and json.loads(_read("slots.json"))["active"] == "b"
+    assert not _exists("update.json") and not app.updater.busy and not app.read
+
+
+async def the_old_firmware_says_that_the_new_one_failed():
+    app = App()
+    app.updater.begin("c1", {"bundle": "new"})
+    assert await app.outcome() == "reboots"
+    app.stop()
+    os.remove("slots.json")
+    app.start()
+    await until(lambda: app.ended)
+    assert app.ended == [("c1", False, "rolled_back")]
+    assert app.reboots == 1 and not _exists("update.json")
+
+
+async def what_runs_already_is_not_fetched_again():
+    app = App(version=VERSION)
+    app.updater.begin("c1", {"bundle": "new"})
+    assert await app.outcome() == ("c1", True, None)
+    assert app.read == ["bundle.json", "bundle.sig"] and not _exists("b")
+
+
+async def _refusal(app, args=None):
+    app.updater.begin("c1", args or {"bundle": "new"})
+    outcome = await app.outcome()
+    app.stop()
+    assert not _exists("update.json") and not _exists("slots.json") and not _exists("b/bundle.json")
+    assert not app.reboots
+    return outcome[2]
+
+
+async def nothing_is_written_that_is_not_signed_by_its_own_key():
+    app = App(key=b"\x01" + KEY[1:])
+    assert await _refusal(app) == "bad_signature"
+    assert app.read == ["bundle.json", "bundle.sig"] and not _exists("b")
+    app = App()
+    app.served["bundle.json"] = app.served["bundle.json"].replace(b"9000", b"9001")
+    assert await _refusal(app) == "bad_signature"
+    app = App()
+    app.secrets = {}
+    assert await _refusal(app) == "no_update_key"
+    assert not _exists("b") and app.read == []
+
+
+async def a_file_that_is_not_what_was_signed_ends_it():
+    """Another byte, one too few, one too many, or none at all; the slot stays without its seal."""
+    for data in (b"\x01" + bytes(8999), bytes(8999), bytes(9001), b""):
+        app = App()
+        app.served["aa/app.py"] = data
+        assert await _refusal(app) == "bad_bundle"
+
+
+async def what_the_server_lacks_is_told():
+    app = App()
+    del app.served["bundle.sig"]
+    assert await _refusal(app) == "no_update_key"
+    app = App()
+    del app.served["bundle.json"]
+    assert await _refusal(app) == "unknown_bundle"
+
+
+async def an_endless_bundle_json_is_not_kept():
+    app = App()
+    app.served["bundle.json"] = bytes(50_000)
+    assert await _refusal(app) == "bad_bundle"
+
+
+async def a_low_battery_updates_nothing():
+    app = App()
+    app.charge = 19
+    assert await _refusal(app) == "battery_low"
+    assert app.read == []
+
+
+async def without_a_second_slot_there_is_no_update():
+    app = App()
+    while "/a" in sys.path:
+        sys.path.remove("/a")
+    assert await _refusal(app) == "no_slots"
+
+
+async def what_does_not_fit_is_told_before_anything_is_fetched():
+    app = App()
+    whole = update.files.free_kb
+    update.files.free_kb = lambda path: 64 + 15
+    try:
+        assert await _refusal(app) == "no_space"
+        assert app.read == ["bundle.json", "bundle.sig"]
+        update.files.free_kb = lambda path: 64 + 24
+        app = App()
+        app.updater.begin("c1", {"bundle": "new"})
+        assert await app.outcome() == "reboots"
+    finally:
+        update.files.free_kb = whole
+
+
+async def flash_that_reads_back_wrong_boots_nothing():
+    """What was received is right, and what was written is not."""
+    app = App()
+    create = Spare.create
+
+    class Bad:
+        def __init__(self, file):
+            self.file = file
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            self.file.close()
+
+        def write(self, piece):
+            self.file.write(bytes(len(piece)))
+
+    Spare.create = lambda spare, one: Bad(create(spare, one))
+    try:
+        assert await _refusal(app) == "bad_flash"
+    finally:
+        Spare.create = create
+
+
+def bad_arguments_are_refused_at_once():
+    app = App()
+    for name in ("../x", "a/b", ".building-x", "x" * 65, 7, ["x"], "a b"):
+        assert raises(BadBundle, app.updater.begin, "c1", {"bundle": name}).error == "bad_args", name
+    app.updater.begin("c1", {})
+    assert raises(BadBundle, app.updater.begin, "c2", {}).error == "busy"
+    app.updater.begin("c1", {})
+    app.stop()
+
+
+async def a_link_that_breaks_goes_on_where_it_was():
+    """Files that are whole are not fetched twice."""
+    update.Backoff = lambda *_: Pauses()
+    app = App()
+    broken = []
+
+    def fail(path):
+        if path == "aa/app.py" and len(broken) < 3:
+            broken.append(path)
+            raise (FtpLost("cut"), OSError(104), asyncio.TimeoutError())[len(broken) - 1]
+
+    app.fail = fail
+    app.updater.begin("c1", {"bundle": "new"})
+    assert await app.outcome() == "reboots"
+    assert app.read.count("aa/app.py") == 4 and app.read.count("boards/sim.py") == 1
+    assert app.read.count("aa/__init__.py") == 1
+
+
+class Pauses:
+    def next_ms(self):
+        return 1
+
+
+async def a_server_that_never_answers_ends_it():
+    update.Backoff = lambda *_: Pauses()
+    app = App()
+
+    def fail(path):
+        raise FtpError(421, "closing")
+
+    app.fail = fail
+    assert await _refusal(app) == "interrupted"
+    assert len(app.read) == 10
+
+
+async def a_power_cut_goes_on_where_it_was_and_not_for_ever():
+    """Five starts: an update that resets the camera is one of those that end."""
+    app = App()
+
+    def fail(path):
+        if path == "boards/sim.py":
+            raise RuntimeError("power")
+
+    app.fail = fail
+    app.updater.begin("c1", {"bundle": "new"})
+    for start in range(1, 6):
+        await until(lambda start=start: app.read.count("boards/sim.py") == start)
+        assert json.loads(_read("update.json"))["starts"] == start
+        assert app.read.count("aa/app.py") == 1
+        await until(app.running.done)
+        app.start()
+    assert await app.outcome() == ("c1", False, "interrupted")
+    assert not _exists("update.json")
