@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, Update, insert, select, update
+from sqlalchemy import Connection, Row, Update, case, insert, select, update
 
 from aperture.contract.messages import Do, Manifest, Reply
 from aperture.store import events, schema
@@ -24,6 +24,10 @@ class CommandState(StrEnum):
 
 
 OPEN = (CommandState.QUEUED, CommandState.SENT)
+
+
+PROGRESS_GRACE_MS = 3_600_000
+"""How long after its expiry a command may go on that was begun before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +134,15 @@ def cancel(connection: Connection, *, command: str, now_ms: int) -> bool:
 def expire(connection: Connection, *, now_ms: int, grace_ms: int = 0) -> list[str]:
     """End the commands whose time is over, and return their ids.
 
-    A command that was sent gets `grace_ms` more: the camera may have acted in time and its reply be on the way.
+    A command that was sent gets `grace_ms` more: the camera may have acted in time and its reply be on the way. One
+    that told of progress has `PROGRESS_GRACE_MS`: it was begun in time, and takes what it takes.
     """
+    table = schema.command.c
+    grace = case(
+        (table.progress.is_not(None), PROGRESS_GRACE_MS), (table.state == CommandState.SENT, grace_ms), else_=0
+    )
     overdue = connection.execute(
-        select(schema.command).where(
-            ((schema.command.c.state == CommandState.QUEUED) & (schema.command.c.expires_at_ms <= now_ms))
-            | ((schema.command.c.state == CommandState.SENT) & (schema.command.c.expires_at_ms <= now_ms - grace_ms))
-        )
+        select(schema.command).where(table.state.in_(OPEN), table.expires_at_ms + grace <= now_ms)
     ).all()
     for row in overdue:
         _end(connection, row.id, row.camera, CommandState.EXPIRED, now_ms, error="expired")

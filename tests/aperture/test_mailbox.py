@@ -150,6 +150,16 @@ def test_expiring_gives_a_sent_command_some_grace(database, put):
     assert _get(database, sent).error == "expired"
 
 
+def test_what_was_begun_in_time_may_end_later(database, put):
+    """New firmware takes minutes, however soon it was to be begun; but not for ever."""
+    command = put(expires_at_ms=5000)
+    _sent(database, command)
+    _answer(database, command, ok=None, progress=10)
+    late = 5000 + mailbox.PROGRESS_GRACE_MS
+    assert database.write(lambda one: mailbox.expire(one, now_ms=late - 1)) == []
+    assert database.write(lambda one: mailbox.expire(one, now_ms=late)) == [command.id]
+
+
 def test_each_step_is_told(database, put):
     command = put()
     _sent(database, command)
