@@ -153,7 +153,7 @@ class App:
         self.uploader.drop("wifi lost")
 
     def is_busy(self):
-        """Whether there is something to finish before sleep: a command, a press, or what needs the network, as long as there is one."""
+        """Whether there is something to finish before sleep: a command, a press, or what a network is there for."""
         if self.commands.busy or self.shutter.busy:
             return True
         return (len(self.queue) > 0 or self.updater.busy) and self.wifi.state == "up"

@@ -144,8 +144,9 @@ class Updater:
         """Refuse what can't end well."""
         if slots.spare() is None or slots.on_trial() is not None:
             raise BadBundle("no_slots", "there is no slot to write to: flash the camera again")
+        self._app.battery.sample()
         percent = self._app.battery.percent
-        if percent is not None and percent < _LOWEST_BATTERY_PCT:
+        if percent is not None and percent < _LOWEST_BATTERY_PCT and not self._app.battery.on_usb:
             raise BadBundle("battery_low", "{} %, and {} % are needed".format(percent, _LOWEST_BATTERY_PCT))
 
     async def _fetch(self, job):

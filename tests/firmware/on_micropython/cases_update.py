@@ -49,8 +49,8 @@ class App:
         self.served = dict(contents)
         self.served["bundle.json"] = _manifest(contents, **more)
         self.served["bundle.sig"] = _sign(key, self.served["bundle.json"]) + b"\n"
-        self.wifi = self.uploader = self.mqtt = self.commands = self.face = self.board = self.power = self
-        self.name, self.charge = "sim", None
+        self.wifi = self.uploader = self.mqtt = self.commands = self.face = self.board = self.power = self.battery = self
+        self.name, self.percent, self.on_usb = "sim", None, False
         self.read, self.replies, self.ended, self.reboots = [], [], [], 0
         self.fail, self.is_up = None, True
         self.start()
@@ -65,8 +65,8 @@ class App:
     async def wait_up(self):
         pass
 
-    def battery(self):
-        return None, self.charge
+    def sample(self):
+        pass
 
     def is_online(self):
         return self.is_up
@@ -285,9 +285,13 @@ async def an_endless_bundle_json_is_not_kept():
 
 async def a_low_battery_updates_nothing():
     app = App()
-    app.charge = 19
+    app.percent = 19
     assert await _refusal(app) == "battery_low"
     assert app.read == []
+    app = App()
+    app.percent, app.on_usb = 19, True
+    app.updater.begin("c1", {"bundle": "new"})
+    assert await app.outcome() == "reboots", "the power is not the battery's"
 
 
 async def without_a_second_slot_there_is_no_update():
