@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from aperture import bundles
+from aperture.contract.camera_settings import check_config
 from aperture.contract.ids import ContractError, new_command_id
 from aperture.contract.messages import MAX_DURATION_MS, Do, Presence
 from aperture.hints import Hints
@@ -93,6 +94,7 @@ class Commands:
         Raises:
             NotFoundError: there is no such camera or bundle, or it can't take commands (FTP only).
             ArgumentsRejectedError: the command takes no such arguments.
+            SettingsRejectedError: a setting of `configure` can't be, as far as the camera told what it has.
             CameraAsleepError: see `awake_within_ms`.
             CommandRefusedError: the bundle is not for this camera, or the camera could not check it.
         """
@@ -103,6 +105,9 @@ class Commands:
             wanted = args or {}
             if do is Do.UPDATE:
                 wanted = self._update(connection, known, wanted)
+            if do is Do.CONFIGURE:
+                status = known.status or {}
+                check_config(wanted, sensor=status.get("sensor"), told=status.get("settings"))
             command = _new(known, do, wanted, origin=origin, now_ms=now_ms, ttl_ms=ttl_ms)
             mailbox.put(connection, command)
             if do is Do.CONFIGURE:

@@ -146,7 +146,11 @@ async def send_to_sleep(
     responses={202: examples.json(examples.CONFIG_COMMAND), **responses(FORBIDDEN, NOT_FOUND, INVALID, TOO_LARGE)},
 )
 async def configure_camera(services: Use, camera: CameraName, caller: Reader, config: Config) -> Response:
-    """Change settings of a camera; those that are not named stay. It answers which it does not know."""
+    """Change settings of a camera; those that are not named stay.
+
+    What can't be, as far as the camera told which sensor and settings it has, is refused here (422), and nothing is
+    queued; the rest is for the camera to answer.
+    """
     return _queued(await _ask(services, camera, Do.CONFIGURE, caller, config))
 
 
@@ -191,4 +195,4 @@ def _queued(command: Stored) -> Response:
 def _document(camera: Camera, photos: int) -> CameraDocument:
     shown = asdict(camera)
     del shown["revoked"]
-    return CameraDocument.model_construct(**shown, photos=photos)
+    return CameraDocument.model_construct(**shown, photos=photos, photos_left=camera.photos_left)

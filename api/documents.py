@@ -58,6 +58,9 @@ class CameraDocument(BaseModel):
     created_at_ms: int
     ftp_only: bool = Field(description="A foreign camera: it uploads, and takes no commands.")
     photos: int = Field(description="How many of its photos are kept.")
+    photos_left: int | None = Field(
+        description="How many photos its battery still has, by estimate; null when battery or capacity is unknown."
+    )
 
 
 class CameraList(BaseModel):

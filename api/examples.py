@@ -49,12 +49,21 @@ CAMERA: dict[str, Any] = {
     "presence_at_ms": _AT - 60_000,
     "seen_at_ms": _AT,
     "next_wake_at_ms": None,
-    "status": {"battery_mv": 3912, "battery_pct": 78, "rssi_dbm": -61, "queue": 0, "firmware": "0.1.0"},
+    "status": {
+        "battery_mv": 3962,
+        "battery_pct": 72,
+        "battery_mah": 1000,
+        "shot_uah": 415,
+        "rssi_dbm": -61,
+        "queue": 0,
+        "firmware": "0.1.0",
+    },
     "status_at_ms": _AT,
     "config": {"quality": 85},
     "created_at_ms": _AT - 86_400_000,
     "ftp_only": False,
     "photos": 412,
+    "photos_left": 1734,
 }
 
 CAMERAS: dict[str, Any] = {"cameras": [CAMERA]}

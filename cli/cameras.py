@@ -108,7 +108,7 @@ def _known(connection: Connection, name: str) -> Camera:
 
 def _facts(camera: Camera, photos: int) -> dict[str, Any]:
     fields = {name: getattr(camera, name) for name in camera.__slots__}
-    return {"camera": fields.pop("name"), "photos": photos, **fields}
+    return {"camera": fields.pop("name"), "photos": photos, "photos_left": camera.photos_left, **fields}
 
 
 def _show_secrets(options: argparse.Namespace, place: Place, token: str, *, ftp_only: bool) -> None:

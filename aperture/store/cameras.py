@@ -27,6 +27,16 @@ class Camera:
     ftp_only: bool
     revoked: bool
 
+    @property
+    def photos_left(self) -> int | None:
+        """How many photos its battery still has, by its own estimate of what one takes; None where nobody can know."""
+        percent, capacity_mah, shot_uah = (
+            (self.status or {}).get(field) for field in ("battery_pct", "battery_mah", "shot_uah")
+        )
+        if percent is None or not capacity_mah or not shot_uah:
+            return None
+        return percent * capacity_mah * 1000 // 100 // shot_uah
+
 
 def get(connection: Connection, name: str) -> Camera | None:
     """Return one camera, None when there is none of that name."""

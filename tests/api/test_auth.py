@@ -17,6 +17,7 @@ GUARDED = [
     ("POST", "/api/v1/cameras/cam/shutter"),
     ("POST", "/api/v1/cameras/cam/sleep"),
     ("PUT", "/api/v1/cameras/cam/config"),
+    ("POST", "/api/v1/cameras/cam/update"),
     ("GET", f"/api/v1/commands/{ID}"),
     ("DELETE", f"/api/v1/commands/{ID}"),
     ("GET", "/api/v1/photos"),

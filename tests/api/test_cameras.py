@@ -63,6 +63,24 @@ async def test_cameras_are_listed_with_what_is_known(archive, reader, jpeg):
     assert "revoked" not in one
 
 
+@pytest.mark.parametrize(
+    ("status", "left"),
+    [
+        ({"battery_pct": 72, "battery_mah": 1000, "shot_uah": 415}, 1734),
+        ({"battery_pct": 0, "battery_mah": 1000, "shot_uah": 415}, 0),
+        ({"battery_mah": 1000, "shot_uah": 415}, None),
+        ({"battery_pct": 72, "shot_uah": 415}, None),
+        ({"battery_pct": 72, "battery_mah": 1000}, None),
+    ],
+)
+async def test_photos_left_are_forecast_or_unknown(archive, reader, status, left):
+    """The part of the battery that is left, over what a photo takes of it; nobody guesses."""
+    assert (await reader.get("/api/v1/cameras/cam")).json()["photos_left"] is None
+    archive.database.write(lambda one: cameras.set_status(one, camera="cam", status=Status(**status), now_ms=5000))
+    assert (await reader.get("/api/v1/cameras/cam")).json()["photos_left"] == left
+    assert (await reader.get("/api/v1/cameras")).json()["cameras"][0]["photos_left"] == left
+
+
 @pytest.mark.parametrize("order", ["manifest first", "bytes first"])
 async def test_a_waiting_press_gets_its_own_photo(archive, operator, jpeg, order):
     """201 with the photo whose manifest names the command: not the one that a button made meanwhile."""
@@ -221,6 +239,23 @@ async def test_settings_are_kept_and_asked_of_the_camera(archive, operator):
         assert (answer.json()["do"], answer.json()["args"]) == ("configure", config)
     known = (await operator.get("/api/v1/cameras/cam")).json()
     assert known["config"] == {"quality": 85, "frame_size": "UXGA"}
+
+
+async def test_settings_that_the_camera_would_refuse_are_refused_in_words(archive, operator):
+    """By its sensor and by what it told it has; nothing is queued, and nothing counts as asked for."""
+    status = Status(sensor="OV2640", settings={"frame_size": "SVGA", "quality": 85})
+    archive.database.write(lambda one: cameras.set_status(one, camera="cam", status=status, now_ms=5000))
+    for config, words in (
+        ({"frame_size": "QSXGA"}, "UXGA (OV2640)"),
+        ({"quality": None}, "from 5 to 93 (OV2640)"),
+        ({"quality": 80, "colour": "red"}, "colour: there is no such setting"),
+    ):
+        answer = await operator.put("/api/v1/cameras/cam/config", json=config)
+        assert (answer.status_code, answer.json()["type"]) == (422, "urn:aperture:problem:invalid-request")
+        assert words in answer.json()["detail"]
+    assert _commands(archive) == 0
+    assert (await operator.get("/api/v1/cameras/cam")).json()["config"] is None
+    assert (await operator.put("/api/v1/cameras/cam/config", json={"frame_size": "UXGA"})).status_code == 202
 
 
 async def test_a_shutdown_ends_a_wait_with_the_command(stopped, running):

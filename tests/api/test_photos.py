@@ -56,7 +56,7 @@ async def test_a_photo_s_record_has_every_name_of_the_contract(archive, reader, 
     record = (await reader.get(f"/api/v1/photos/{photo}")).json()
     assert set(record) == {
         "id", "camera", "seq", "trigger", "state", "origin", "taken_at_ms", "bytes", "sha256", "width", "height",
-        "url", "thumbnail_url", "stages", "deliveries",
+        "url", "thumbnail_url", "labels", "stages", "deliveries",
     }  # fmt: skip
     assert set(record["stages"]) == {
         "pressed", "captured", "announced", "upload_started", "received", "stored", "posted",

@@ -58,6 +58,26 @@ def test_a_name_that_can_be_no_topic_is_refused(aperture, name):
     assert "name" in aperture("camera", "add", name, status=1)
 
 
+def test_camera_show_tells_how_many_photos_are_left(aperture, tmp_path):
+    """By the camera's own estimate; unknown where it has none."""
+    aperture("camera", "add", "front")
+    assert json.loads(aperture("camera", "show", "front", "--json"))["photos_left"] is None
+    [database] = tmp_path.rglob("*.db")
+    with sqlite3.connect(database) as connection:
+        status = json.dumps({"battery_pct": 50, "battery_mah": 1000, "shot_uah": 400})
+        connection.execute("UPDATE camera SET status = ? WHERE name = 'front'", (status,))
+    connection.close()
+    assert json.loads(aperture("camera", "show", "front", "--json"))["photos_left"] == 1250
+    assert "1250" in next(
+        line for line in aperture("camera", "show", "front").splitlines() if line.startswith("photos_left")
+    )
+
+
+def test_a_setting_that_cannot_be_is_refused_before_it_is_asked(aperture):
+    aperture("camera", "add", "front")
+    assert "one of QVGA" in aperture("camera", "ask", "front", "configure", "frame_size=HUGE", status=1)
+
+
 def test_rotate_voids_the_old_token_and_revoke_all(aperture):
     first = json.loads(aperture("camera", "add", "front", "--json"))
     second = json.loads(aperture("camera", "rotate", "front", "--json"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 CASES = Path(__file__).parent / "on_micropython"
-WITH_SERVERS = {"cases_ftp_server", "cases_jpeg"}
+WITH_SERVERS = {"cases_ftp_server", "cases_jpeg", "cases_tables"}
 GOLDEN = Path(__file__).parents[1] / "contract" / "golden"
 
 
