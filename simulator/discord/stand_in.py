@@ -147,7 +147,7 @@ class DiscordStandIn:
         """Stop listening and close every connection; the port stays taken, so that connecting is refused."""
         if self._runner is not None:
             runner, self._runner = self._runner, None
-            await runner.cleanup()
+            await _close(runner)
 
     async def come_back(self) -> None:
         """Listen again on the same port."""
@@ -170,6 +170,20 @@ class DiscordStandIn:
         await self.go_down()
         await asyncio.sleep(down_ms / 1000)
         await self.come_back()
+
+
+async def _close(runner: web.AppRunner) -> None:
+    """End a server and every connection of it, at once: aiohttp leaves some of that to later turns of the loop."""
+    server = runner.server
+    open_here = server.connections if server else []
+    await runner.cleanup()
+    for _ in range(2):  # what the kernel had accepted becomes a connection in the next turn, an end in the one after
+        await asyncio.sleep(0)
+        open_here += server.connections if server else []
+        for handler in open_here:
+            if handler.transport is not None:
+                handler.transport.abort()
+    await asyncio.sleep(0)
 
 
 def _bind(port: int) -> socket.socket:

@@ -107,6 +107,7 @@ async def test_silent_neighbours_leave_room_for_others(archive, stranger, monkey
     assert (await stranger.get("/healthz")).status_code == 200
     for _, writer in silent:
         writer.close()
+    await asyncio.sleep(0)
 
 
 async def test_a_slow_client_keeps_its_connection_between_requests(archive, stranger, monkeypatch):
@@ -123,17 +124,23 @@ async def test_a_body_that_never_comes_holds_no_connection(archive, monkeypatch)
     monkeypatch.setattr(server, "REQUEST_S", 0.3)
     reader, writer = await asyncio.open_connection("127.0.0.1", archive.port)
     writer.write(b"POST /api/v1/cameras/cam/sleep HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")
-    async with asyncio.timeout(3):
-        await reader.read()
-    writer.close()
+    try:
+        async with asyncio.timeout(3):
+            await reader.read()
+    finally:
+        writer.close()
+        await asyncio.sleep(0)
 
 
 async def test_a_second_request_that_never_ends_holds_no_connection(archive, monkeypatch):
     monkeypatch.setattr(server, "REQUEST_S", 0.3)
     reader, writer = await asyncio.open_connection("127.0.0.1", archive.port)
     writer.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-    async with asyncio.timeout(3):
-        await reader.readuntil(b"}")
-        writer.write(b"G")
-        assert await reader.read() == b""
-    writer.close()
+    try:
+        async with asyncio.timeout(3):
+            await reader.readuntil(b"}")
+            writer.write(b"G")
+            assert await reader.read() == b""
+    finally:
+        writer.close()
+        await asyncio.sleep(0)

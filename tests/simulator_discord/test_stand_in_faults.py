@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import socket
+from urllib.parse import urlsplit
 
 import aiohttp
+import psutil
 import pytest
 
 from simulator.discord.faults import Fault, FaultKind
@@ -190,3 +193,32 @@ async def test_down_by_control_comes_back_by_itself(post, discord, http):
                 continue
             break
     assert (status, refused > 0) == (200, True)
+
+
+async def test_down_leaves_no_connection_behind(discord, http, post):
+    """Idle, in the middle of a request, stalled, or not yet accepted: what belongs to a test ends with it."""
+    _, message, _ = await post(ONE, files={0: ("big.jpg", bytes(6_000_000))})
+    picture = urlsplit(message["attachments"][0]["url"])
+    discord.misbehave(Fault(kind=FaultKind.STALL, delay_ms=60_000))
+    stalled = asyncio.create_task(post(ONE))
+    async with asyncio.timeout(5):
+        while len(discord.requests) < 2:  # noqa: ASYNC110 - a stalled one tells nobody
+            await asyncio.sleep(0.01)
+    await http.get(f"{discord.url}/_control")
+    port = discord.port
+    writers = []
+    unread = f"GET {picture.path}?{picture.query} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    for sent in (unread, b"", b"POST /api/v10/webhooks/1/x HTTP/1.1\r\nContent-Length: 100\r\n\r\nhalf"):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        writer.transport.pause_reading()
+        writers.append(writer)
+    await asyncio.sleep(0.1)  # the stand-in has sent as much of it as fits
+    with socket.create_connection(("127.0.0.1", port)):  # in the kernel's backlog: the loop has had no turn since
+        await discord.go_down()
+        left = [one for one in psutil.Process().net_connections() if one.laddr.port == port and one.fd != -1]
+        assert [one.status for one in left if one.status != psutil.CONN_NONE] == []
+    await asyncio.gather(stalled, return_exceptions=True)
+    for writer in writers:
+        writer.transport.abort()
+    await asyncio.sleep(0)

@@ -198,9 +198,18 @@ class Discord:
 
     def close(self) -> None:
         self._await(lambda: self._stand_in.__aexit__(None, None, None))
+        self._await(self._end_tasks)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
+
+    async def _end_tasks(self) -> None:
+        """As `asyncio.run` does."""
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._loop.shutdown_default_executor()
 
     def _call(self, work: Callable[[], Any]) -> Any:
         async def run() -> Any:
