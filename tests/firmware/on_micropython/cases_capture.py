@@ -30,6 +30,7 @@ class Driver:
         self.sensor, self.calls, self.opened = sensor, [], 0
         self.frames = None  # what is given, one after the other; None: a JPEG that tells when its exposure began
         self.stuck = False
+        self.fetched = 0
         self._vsync = time.ticks_ms()
         self._busy = self._ready = self._held = None
         sys.modules["camera"] = self
@@ -53,6 +54,7 @@ class Driver:
         return not self.stuck and (self.frames is not None or self._ready is not None)
 
     def capture(self):
+        self.fetched += 1
         self._go_on()
         if self.frames is not None:
             frame = self.frames.pop(0) if self.frames else None
@@ -129,6 +131,22 @@ async def no_photo_was_exposed_before_its_press():
         assert time.ticks_diff(time.ticks_ms(), pressed) <= 5 * _PERIOD_MS, "it took longer than it must"
         time.sleep_ms(random.choice((0, 0, 5, 40)))  # the frame is in use, and nobody else runs
         sensor.release()
+
+
+async def where_no_frame_lies_ready_only_the_one_in_progress_is_too_old():
+    driver = Driver()
+    sensor = _sensor()
+    for lies_ready in (False, True):
+        while driver.frame_available() != lies_ready:
+            if driver.frame_available():
+                driver.capture()
+                driver.free_buffer()
+            else:
+                await asyncio.sleep_ms(1)
+        before = driver.fetched
+        await sensor.shoot()
+        sensor.release()
+        assert driver.fetched - before == 2 + lies_ready
 
 
 async def none_a_half_one_and_no_picture_at_all_are_not_the_photo():
