@@ -14,14 +14,19 @@ _HALVES: Final = " ▀▄█"
 _QUARTERS: Final = " ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█"
 
 
-def save_oled(pixels: bytes, path: Path) -> None:
-    """Write an SSD1306's memory (1,024 bytes, each a column of eight pixels, lowest bit on top) as a PNG."""
+def picture(pixels: bytes) -> Image.Image:
+    """Return an SSD1306's memory (1,024 bytes, each a column of eight pixels, lowest bit on top) in black and white."""
     columns = Image.frombytes("1", (8, BYTES), pixels, "raw", "1;R")
     image = Image.new("1", (WIDTH, HEIGHT))
     for page in range(HEIGHT // 8):
         strip = columns.crop((0, page * WIDTH, 8, (page + 1) * WIDTH))
         image.paste(strip.transpose(Image.Transpose.TRANSPOSE), (0, page * 8))
-    image = ImageOps.scale(image.convert("L"), _SCALE, Image.Resampling.NEAREST)
+    return image
+
+
+def save_oled(pixels: bytes, path: Path) -> None:
+    """Write the same memory as a PNG, enlarged."""
+    image = ImageOps.scale(picture(pixels).convert("L"), _SCALE, Image.Resampling.NEAREST)
     beside = path.with_name(path.name + ".tmp")
     image.save(beside, "PNG")
     beside.replace(path)

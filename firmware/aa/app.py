@@ -56,6 +56,7 @@ class App:
         self.clock = Clock(machine.RTC())
         self.display = Display(profile["oled"])
         self.face = Face(self)
+        self.face.boot()
         self.sensor = Sensor(profile["camera"], self.settings)
         self.storage = Storage(self.board.mount_card())
         self.queue = self.storage.queue
@@ -120,8 +121,7 @@ class App:
         except OSError as cause:  # the card, not the network; `announcer` marks it again
             log.error("photo can't be marked as handed over", cause, photo=entry.photo)
         self.cost.sent(entry)
-        self.face.last = "#{} delivered".format(entry.seq)
-        self.face.changed()
+        self.face.delivered(entry)
 
     def _on_message(self, kind, body):
         try:
@@ -131,6 +131,8 @@ class App:
             elif kind == "ack":
                 self.announcer.take_ack(body)
                 self.face.changed()
+            elif kind == "photo":
+                self.face.told(body)
         except OSError as cause:  # the card, not the network: the link is to stay
             log.error("message not dealt with", cause, kind=kind)
 

@@ -87,6 +87,11 @@ class Board:
         if self._led is not None:
             self._led.value(on == bool(self._profile["led"]["active"]))
 
+    @property
+    def has_slot(self):
+        """Whether a card can be put in."""
+        return self._profile["sd"] is not None
+
     def mount_card(self):
         """Mount the card and return the folder for photos: on flash where there is no card, or a broken one."""
         profile = self._profile["sd"]

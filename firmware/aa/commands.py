@@ -121,7 +121,7 @@ class Commands:
 
     async def _do_identify(self, command, args):
         self.finish(command, True)
-        await self._app.display.blink()
+        await self._app.face.identify()
 
     async def _do_configure(self, command, args):
         try:

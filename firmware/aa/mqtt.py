@@ -12,7 +12,7 @@ from aa.link import UP, Link
 from aa.net import Lost, Refused, close_stream, flush, open_stream, secure
 from aa.tls import Tls
 
-_KINDS = ("command", "ack")
+_KINDS = ("command", "ack", "photo")
 _WRITE_MS = 10_000
 _MOST_PACKET = 8192
 _MOST_OUTGOING = 32_768

@@ -32,7 +32,6 @@ class Power:
             woken_by = app.board.light_sleep(wake_ms)
         if woken_by == "press" and not app.shutter.busy:
             app.shutter.press(app.shutter.kind)  # its edge came while nobody could see it
-        app.display.on()
         return woken_by
 
     def _go_dark(self, switches):

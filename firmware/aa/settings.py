@@ -12,11 +12,14 @@ _RANGES = {
     "idle_timeout_ms": (0, 6 * 86_400_000),  # an ESP32's ticks tell no more than 6.2 days apart
     "wake_every_ms": (0, 7 * 86_400_000),
     "status_every_ms": (1_000, 86_400_000),
+    "display_off_ms": (0, 86_400_000),  # after so long without news; 0: never
+    "utc_offset_min": (-720, 840),  # the owner's clock, for times on the display; null: they are told as durations
     "battery_mah": (0, 100_000),  # what it holds; 0: nobody said
     "battery_permille": (0, 20_000),  # battery over pin, in thousandths; 0: no divider is fitted
 }
 _CHOICES = {"frame_size": FRAME_SIZES, "white_balance": WHITE_BALANCES, "effect": EFFECTS}
 _SWITCHES = ("hmirror", "vflip", "light_sleep")  # light_sleep: between shots, instead of deep sleep, for a board on USB
+_MAY_BE_UNKNOWN = ("utc_offset_min",)
 _DEFAULTS = {
     "frame_size": "SVGA",
     "quality": 85,
@@ -32,6 +35,8 @@ _DEFAULTS = {
     "light_sleep": False,
     "wake_every_ms": 3_600_000,
     "status_every_ms": 60_000,
+    "display_off_ms": 60_000,
+    "utc_offset_min": None,
     "battery_mah": 0,
     "battery_permille": 0,
 }
@@ -68,6 +73,8 @@ def check(key, value, limit=None, whose=""):
     if key not in _RANGES:
         raise BadSettings("no setting " + str(key))
     least, most = limit or _RANGES[key]
+    if value is None and key in _MAY_BE_UNKNOWN:
+        return None
     if type(value) is not int or not least <= value <= most:
         raise BadSettings("{}: a whole number from {} to {}{}".format(key, least, most, of_whom))
     return value

@@ -63,6 +63,7 @@ class Shooter:
         while True:
             self.pulse.rest()
             press = await app.shutter.wait()
+            app.face.pressed()
             app.sleeper.activity(by_owner=press.command is None)
             app.board.light(True)
             while not self._rooms:
@@ -87,6 +88,7 @@ class Shooter:
                 await app.sensor.settle()
         except NoFrame as cause:
             log.error("no camera", cause)  # each press tries again
+            app.face.failed(cause)
 
     def _say_discarded(self):
         discarded = self._app.shutter.discarded
@@ -167,7 +169,7 @@ class Shooter:
         app.announcer.say(entry, facts)
         doubts = {"labels": facts["labels"]} if "labels" in facts else {}
         log.info("photo taken", photo=entry.photo, seq=entry.seq, bytes=facts["bytes"], trigger=press.trigger, **doubts)
-        app.face.last = "#{} taken".format(entry.seq)
+        app.face.taken(entry)
         if press.command:
             app.commands.finish(press.command, True)
 
@@ -197,7 +199,7 @@ class Shooter:
     def _no_photo(self, press, cause):
         self._failures += not isinstance(cause, (StorageFull, BatteryEmpty))
         log.error("no photo", cause, trigger=press.trigger)
-        self._app.face.last = "NO PHOTO: " + type(cause).__name__
+        self._app.face.failed(cause)
         if press.command:
             self._app.commands.finish(press.command, False, _CODES.get(type(cause), "no_photo"), log.words(cause))
 

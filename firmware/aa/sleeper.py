@@ -79,18 +79,21 @@ class Sleeper:
         presses = self._presses
         await self._drain()
         await self._ask_leave(reason, wake_ms)
+        await self._app.face.good_night(reason, wake_ms)
         await self._drain()  # what the server had waiting may have taken photos
         if self._presses != presses and reason != "battery":
             log.info("sleep put off: the camera is in use")
+            self._app.face.stay_up()
             return
         self._say("going", reason, wake_ms)
         log.info("sleep", reason=reason, wake_ms=wake_ms)
         try:
             await self._app.leave("asleep")
             if reason == "idle" and self._app.settings["light_sleep"]:
-                self._wake(self._app.power.light_sleep(wake_ms))
+                self._wake("press" if self._presses != presses else self._app.power.light_sleep(wake_ms))
                 return
-            self._app.power.deep_sleep(wake_ms)
+            if self._presses == presses or reason == "battery":
+                self._app.power.deep_sleep(wake_ms)
             log.info("sleep put off: a press came just in time")
         except Exception as cause:
             log.error("sleep failed", cause)
@@ -101,6 +104,7 @@ class Sleeper:
         log.info("awake", by=woken_by)
         self._active_ticks = time.ticks_ms()
         self._brief = woken_by == "timer"
+        self._app.face.stay_up()
         self._app.come_back(woken_by)
 
     async def _drain(self):

@@ -32,7 +32,7 @@ _LOST = (OSError, EOFError, Lost, asyncio.TimeoutError)
 
 
 class Updater:
-    """Updates `app`; `progress` is in percent, None when there is no update."""
+    """Updates `app` to `version`; `progress` is in percent, None when there is no update."""
 
     def __init__(self, app, folder=""):
         self._app = app
@@ -42,7 +42,7 @@ class Updater:
         self._job = job if all(key in job for key in _JOB) else None
         self._wake = asyncio.Event()
         self._online = asyncio.Event()
-        self.progress = None
+        self.progress = self.version = None
         self.pulse = Pulse()
 
     @property
@@ -157,6 +157,7 @@ class Updater:
         version, wanted = bundle.parse(data, self._app.board.name)
         if version == VERSION:
             return False
+        self.version = version
         spare = Spare(self._folder + "/" + slots.spare())
         missing = await spare.empty_but(wanted)
         room_kb = spare.room_kb(missing)
@@ -221,7 +222,6 @@ class Updater:
         if self.progress is None or percent - self.progress >= _STEP_PCT or percent == 100 != self.progress:
             self.progress = percent
             self._app.mqtt.publish("reply", encode_progress(self._job["command"], percent))
-            self._app.face.last = "update {}%".format(percent)
             self._app.face.changed()
 
     async def _try_out(self, job):

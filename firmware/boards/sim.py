@@ -17,5 +17,5 @@ PROFILE = {
     "flash": None,
     "draw_ma": {"camera": 170, "send": 270},
     "watchdog_ms": 60_000,
-    "settings": {"frame_size": "SVGA", "idle_timeout_ms": 0, "battery_mah": 1000},
+    "settings": {"frame_size": "SVGA", "idle_timeout_ms": 0, "battery_mah": 1000, "display_off_ms": 0},
 }

@@ -10,6 +10,7 @@ import bench
 import micropython
 import watchdog
 from folder import Folder
+from oled import Bus
 from watchdog import WDT  # noqa: F401 - it belongs to `machine`
 
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
@@ -22,7 +23,6 @@ _CAUSES = {
     "deepsleep": DEEPSLEEP_RESET,
     "soft": SOFT_RESET,
 }
-_OLED_BYTES = 1024
 _USB_PIN = 34
 _Y2K_MS = 946_684_800_000
 _woken = None
@@ -149,39 +149,7 @@ class ADC:
         return ADC._battery_mv * 500
 
 
-class SoftI2C:
-    """The bus with an SSD1306 on it: what reaches its memory is shown to the program."""
-
-    def __init__(self, sda=None, scl=None, freq=400_000):
-        self._pixels = bytes(_OLED_BYTES)
-        self._inverted = self._off = False
-
-    def writeto(self, address, data):
-        """Take a command (control byte 0x80)."""
-        command = data[1]
-        if command in (0xA6, 0xA7):
-            self._inverted = command == 0xA7
-        elif command in (0xAE, 0xAF):
-            self._off = command == 0xAE
-        else:
-            return
-        self._tell()
-
-    def writevto(self, address, parts):
-        """Take pixels (control byte 0x40)."""
-        self._pixels = bytes(parts[1])
-        self._tell()
-
-    def _tell(self):
-        if self._off:
-            bench.tell("oled", bytes(_OLED_BYTES))
-        elif self._inverted:
-            bench.tell("oled", bytes(octet ^ 0xFF for octet in self._pixels))
-        else:
-            bench.tell("oled", self._pixels)
-
-
-I2C = SoftI2C
+I2C = SoftI2C = Bus
 
 
 def SDCard(**_):

@@ -10,7 +10,7 @@ from aa.capture import NoFrame, Shot
 from aa.shooter import Shooter
 from aa.shutter import Shutter
 from aa.storage import Storage
-from helpers import JPEG
+from helpers import JPEG, Face
 
 
 class Lens:
@@ -36,15 +36,6 @@ class Lens:
             raise NoFrame("nothing")
         self.given = array("b", self.frame)
         return Shot(memoryview(self.given), jpeg.Head(self.frame), self.labels)
-
-
-class Face:
-    """Has nothing to show."""
-
-    last = ""
-
-    def changed(self):
-        pass
 
 
 class Booth:

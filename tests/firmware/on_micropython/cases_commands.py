@@ -14,7 +14,7 @@ from aa.journal import Journal
 from aa.queue import Queue
 from aa.settings import Settings
 from aa.update import Updater
-from helpers import JPEG, PHOTOS, Rtc, araises, facts_of, raises, until
+from helpers import JPEG, PHOTOS, Face, Rtc, araises, facts_of, raises, until
 
 NOW = 1_795_000_000_000
 
@@ -24,7 +24,8 @@ class App:
 
     def __init__(self):
         self.published, self.online = [], True
-        self.mqtt = self.sleeper = self.shutter = self.display = self.sensor = self.power = self
+        self.mqtt = self.sleeper = self.shutter = self.sensor = self.power = self
+        self.face = Face()
         self.state = "up"
         self.lock = asyncio.Lock()
         self.presses, self.slept, self.applied = [], [], 0
@@ -54,9 +55,6 @@ class App:
         self.applied += 1
         if self.settings["frame_size"] == "FHD":
             raise NoFrame("too large")
-
-    async def blink(self):
-        pass
 
     def say(self, ident, do, args=None, expires_ms=NOW + 30_000, now_ms=NOW):
         body = {"id": ident, "do": do, "args": args or {}, "expires_at_ms": expires_ms, "now_ms": now_ms}

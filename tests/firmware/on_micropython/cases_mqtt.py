@@ -52,7 +52,7 @@ class Broker:
             if data[0] == 0x10:
                 await self.say(self.connack)
             elif data[0] == 0x82:
-                await self.say(b"\x90\x03\x00\x01\x01\x90\x03\x00\x02\x01")
+                await self.say(b"".join(b"\x90\x03\x00" + bytes((number, 1)) for number in (1, 2, 3)))
             elif data[0] == 0xC0 and self.pongs:
                 await self.say(b"\xd0\x00")
 

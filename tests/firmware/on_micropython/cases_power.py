@@ -13,8 +13,8 @@ from aa.power import Power
 from aa.queue import Queue
 from aa.shutter import Shutter
 from aa.storage import Storage
-from booth import Booth, Face
-from helpers import JPEG, PHOTOS, facts_of, until
+from booth import Booth
+from helpers import JPEG, PHOTOS, Face, facts_of, until
 
 
 class Camera:
@@ -40,9 +40,6 @@ class Camera:
 
     def off(self):
         self._do("display")
-
-    def on(self):
-        self._do("on")
 
     def light_sleep(self, wake_ms):
         self._do("doze {}".format(wake_ms))
@@ -95,12 +92,12 @@ def _press(shutter):
 async def a_press_that_ends_light_sleep_is_taken_and_the_sensor_stays_ready():
     camera = Camera("button")
     assert camera.power.light_sleep(7) == "timer" and not camera.shutter.busy
-    assert camera.done == ["wifi", "display", "doze 7", "on"]
+    assert camera.done == ["wifi", "display", "doze 7"]
     assert camera.power.light_sleep(1) == "press" and camera.shutter.busy
     assert (await camera.shutter.wait()).trigger == "button"
     camera.done = []
     assert camera.power.light_sleep(7) == "press", "a picture is being taken"
-    assert camera.done == ["on"]
+    assert camera.done == []
 
 
 def it_is_armed_before_anything_is_off():
@@ -187,6 +184,7 @@ async def a_full_card_is_no_failure():
         app.shutter.press("command", "c{}".format(count))
     await until(lambda: len(app.finished) == 4)
     assert [words[2] for words in app.finished] == ["storage_full"] * 4 and app.resets == []
+    assert app.face.told == ["pressed", "failed StorageFull"] * 4
 
 
 async def presses_during_the_good_bye_are_still_taken():
@@ -220,4 +218,4 @@ async def a_marker_that_cannot_be_renamed_costs_no_ftp_session():
 
     app.queue.mark = broken
     app._on_delivered(entry)
-    assert not entry.delivered
+    assert not entry.delivered and app.face.told == ["delivered 1"]

@@ -5,7 +5,7 @@ import json
 import time
 
 from aa.sleeper import Sleeper
-from helpers import until
+from helpers import Face, until
 
 
 class App:
@@ -17,6 +17,7 @@ class App:
         self.settings = {"idle_timeout_ms": 0, "wake_every_ms": 60_000, "light_sleep": False}
         self.settings.update(settings)
         self.mqtt = self.shutter = self.power = self
+        self.face = Face()
         self.resets, self.late = [], False
         self.busy, self.battery, self.linked = False, None, False
         self.sleeper = Sleeper(self, woken_by_timer, answer_ms=300)

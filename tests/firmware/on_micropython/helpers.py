@@ -55,6 +55,37 @@ class Rtc:
         return self.kept
 
 
+class Face:
+    """Notes in `told` what it is told, in order."""
+
+    def __init__(self):
+        self.told = []
+
+    def changed(self):
+        pass
+
+    def pressed(self):
+        self.told.append("pressed")
+
+    def taken(self, entry):
+        self.told.append("taken {}".format(entry.seq))
+
+    def failed(self, cause):
+        self.told.append("failed " + type(cause).__name__)
+
+    def delivered(self, entry):
+        self.told.append("delivered {}".format(entry.seq))
+
+    async def identify(self):
+        self.told.append("identify")
+
+    async def good_night(self, reason, wake_ms):
+        self.told.append("good night")
+
+    def stay_up(self):
+        self.told.append("stay up")
+
+
 def raises(error, call, *args):
     """Return the exception that the call raises."""
     try:
