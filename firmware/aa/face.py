@@ -35,7 +35,7 @@ class Face:
         self._urgent = asyncio.Event()
         self._shown = None
         self._stirred_ticks = time.ticks_ms()
-        self._in_use = False
+        self._in_use = self._blinks = False
 
     @property
     def _scene(self):
@@ -93,10 +93,8 @@ class Face:
         self._now()
         for _ in range(_IDENTIFY_MS // _BLINK_MS):
             await asyncio.sleep_ms(_BLINK_MS)
-            if not self._app.shutter.busy:
+            if self._blinks and not self._app.shutter.busy:
                 self._app.display.blink()
-        self._shown = None
-        self._now()
 
     async def good_night(self, reason, wake_ms):
         """Say that it goes to sleep, for long enough to be read; a press ends that."""
@@ -142,11 +140,14 @@ class Face:
 
     async def _show(self):
         """Show what is due. Returns when to look again, in milliseconds, though nothing may have been told."""
+        from aa import scene
+
         screen, view, ages = self._scene.due()
         if self._shown is None or screen is not self._shown[0]:
             self._news.set()
             if ages:  # all but calm ones
                 self._stirred_ticks = time.ticks_ms()
+        self._blinks = ages == scene.BLINKING
         light, shift, next_ms = self._light(ages)
         shown = (screen, view, shift)
         display = self._app.display

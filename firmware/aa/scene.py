@@ -26,13 +26,14 @@ CARD_FULL = ("Card full", "take it to Wi-Fi")
 BATTERY_EMPTY = ("Battery empty", "charge it")
 BATTERY_LOW = ("Battery low", "charge it soon")
 NO_CARD = ("No card", "photos on flash")
-CALM, STEADY, LAST, LIVELY = range(4)  # how a screen ages: see `Face`
+CALM, STEADY, LAST, LIVELY, BLINKING = range(5)  # how a screen ages: see `Face`
 _AGES = {
     screens.ready: CALM,
     screens.connecting: CALM,
     screens.queued: CALM,
     screens.error: STEADY,
     screens.sleeping: LAST,
+    screens.identify: BLINKING,
 }
 _FOR_THE_OWNER = (  # trying again is of no use; all else ends by itself some time
     troubles.WIFI_PASSWORD,
