@@ -82,6 +82,8 @@ SETTINGS: Final[Mapping[str, Limit]] = {
     "light_sleep": Switch(),
     "wake_every_ms": Between(0, 7 * _DAY_MS),
     "status_every_ms": Between(1_000, _DAY_MS),
+    "display_off_ms": Between(0, _DAY_MS),
+    "utc_offset_min": Between(-720, 840),
     "battery_mah": Between(0, 100_000),
     "battery_permille": Between(0, 20_000),
 }
