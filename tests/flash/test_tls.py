@@ -10,16 +10,16 @@ pytestmark = pytest.mark.timeout(180)
 
 @pytest.fixture
 def tls_server(server_class, tmp_path, libraries) -> Iterator:
-    """A server with FTPS, whose certificate holds for loopback."""
+    """A server that cameras reach over TLS alone, whose certificate holds for loopback."""
     (tmp_path / "tls").mkdir()
     one = server_class(tmp_path / "tls", libraries)
-    one.environment["APERTURE_FTP__TLS"] = "require"
+    one.environment |= {"APERTURE_FTP__TLS": "require", "APERTURE_MQTT__TLS_PORT": "0", "APERTURE_MQTT__PLAIN": "false"}
     yield one
     one.stop()
 
 
 async def test_the_camera_has_the_certificate_and_comes_online(tls_server, make_board):
-    """`/ca.der` is on the board, the secrets say that FTP is by TLS, and the camera's FTP gets through."""
+    """`/ca.der` is on the board, the secrets say that both are by TLS, and both get through."""
     tls_server.cli("tls", "init", "--host", "127.0.0.1")
     tls_server.start()
     board = await make_board()
@@ -27,7 +27,9 @@ async def test_the_camera_has_the_certificate_and_comes_online(tls_server, make_
     said = await (await tls_server.flash(str(board.port), *base)).ends()
     assert "Online" in said
     assert "FTP: up" in said
-    assert json.loads((board.flash / "secrets.json").read_text())["ftp"]["tls"] is True
+    secrets = json.loads((board.flash / "secrets.json").read_text())
+    assert secrets["ftp"]["tls"] is True
+    assert secrets["mqtt"] == {"host": "127.0.0.1", "port": tls_server.run["mqtt"]["tls_port"], "tls": True}
     assert (board.flash / "ca.der").read_bytes() == (tls_server.data_dir / "tls/ca.der").read_bytes()
 
 
