@@ -5,12 +5,13 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from bench import latency, memory, throughput
+from bench import latency, memory, throughput, tls
 
 BENCHES: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
     "latency": latency.run,
     "throughput": throughput.run,
     "memory": memory.run,
+    "tls": tls.run,
 }
 
 

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,10 +92,14 @@ def stand_in() -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def aperture(part: str = "up", *, wrap: list[str] | None = None, **env: str) -> Iterator[Running]:
-    """Run `aperture up` (or one part) on loopback with a data folder of its own."""
+def aperture(
+    part: str = "up", *, wrap: list[str] | None = None, prepare: Callable[[Path], object] | None = None, **env: str
+) -> Iterator[Running]:
+    """Run `aperture up` (or one part) on loopback with a data folder of its own, which `prepare` sees first."""
     with tempfile.TemporaryDirectory(prefix="aperture-bench-") as folder:
         data_dir = Path(folder)
+        if prepare is not None:
+            prepare(data_dir)
         ports = {name: free_port() for name in ("mqtt", "ftp", "api")}
         settings = {"APERTURE_DATA_DIR": folder, "APERTURE_FTP__MAX_PER_ADDRESS": "500", **env}
         for name, port in ports.items():

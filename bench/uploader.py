@@ -3,6 +3,7 @@
 import asyncio
 import re
 import socket
+import ssl
 import time
 
 from bench.photos import Shot
@@ -13,13 +14,24 @@ _EPSV = re.compile(r"\|\|\|(\d+)\|")
 class Uploader:
     """A blocking uploader, for times of single photos."""
 
-    def __init__(self, address: tuple[str, int], user: str, password: str, *, ours: bool = True) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int],
+        user: str,
+        password: str,
+        *,
+        ours: bool = True,
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
         self._address = address
+        self._trust = trust
         self._ours = ours
         self._control = socket.create_connection(address, timeout=30)
         self._control.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._lines = self._control.makefile("r", newline="\r\n")
         self._expect("220")
+        if trust is not None:
+            self._secure(trust)
         self._send(f"USER {user}")
         self._expect("331")
         self._send(f"PASS {password}")
@@ -38,14 +50,27 @@ class Uploader:
         found = _EPSV.search(self._expect("229"))
         if found is None:
             raise ConnectionError("no port in the answer to EPSV")
-        with socket.create_connection((self._address[0], int(found[1])), timeout=30) as data:
-            data.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._send(f"STOR {shot.id}.jpg")
+        data = socket.create_connection((self._address[0], int(found[1])), timeout=30)
+        data.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._send(f"STOR {shot.id}.jpg")
+        if self._trust is not None:
+            data = self._trust.wrap_socket(data, server_hostname=self._address[0])
+        with data:  # closed without a close_notify, as MicroPython does
             data.sendall(shot.data)
             last_byte_ns = time.monotonic_ns()
         self._expect("1")
         self._expect("226")
         return last_byte_ns
+
+    def _secure(self, trust: ssl.SSLContext) -> None:
+        self._send("AUTH TLS")
+        self._expect("234")
+        self._lines.close()
+        self._control = trust.wrap_socket(self._control, server_hostname=self._address[0])
+        self._lines = self._control.makefile("r", newline="\r\n")
+        for line in ("PBSZ 0", "PROT P"):
+            self._send(line)
+            self._expect("200")
 
     def close(self) -> None:
         """Hang up."""

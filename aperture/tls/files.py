@@ -5,6 +5,7 @@ whoever cuts a connection: the end of the stream alone must never look like the 
 """
 
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,10 @@ from aperture.tls.errors import TlsError
 log = structlog.get_logger(__name__)
 
 _INIT: Final = "run `aperture tls init`"
+# OpenSSL remembers a session, of about 1 KB, for each connection of a client without tickets, 20,000 of them. No camera
+# comes back to one, and Python can't turn it off; a new context remembers none.
+_MOST_USES: Final = 500
+
 Stamp = tuple[tuple[int, int, int], ...]
 
 
@@ -99,20 +104,27 @@ class LiveContext:
         self._files = files
         self._stamp = files.stamp()
         self._context = files.context()
+        self._uses = 0
 
     def current(self) -> ssl.SSLContext:
         """Return the latest that is of use; of one that isn't, the log tells once."""
-        stamp = self._files.stamp()
-        if stamp is None or stamp == self._stamp:
-            return self._context
-        self._stamp = stamp
+        stamp, self._uses = self._files.stamp(), self._uses + 1
+        if stamp is not None and stamp != self._stamp:
+            self._stamp = stamp
+            self._renew()
+        elif self._uses > _MOST_USES:
+            with suppress(TlsError):
+                self._context = self._files.context()
+            self._uses = 0
+        return self._context
+
+    def _renew(self) -> None:
         try:
             self._context = self._files.context()
         except TlsError as error:
             log.warning("a new certificate can't be taken up: going on with the old one", error=str(error))
         else:
             log.info("new certificate taken up", folder=str(self._files.folder))
-        return self._context
 
 
 def _no_password() -> str:

@@ -17,7 +17,7 @@ from cryptography import x509
 from aperture.store import private_file
 from aperture.tls import authority, names
 from aperture.tls.errors import TlsError
-from aperture.tls.files import TlsFiles
+from aperture.tls.files import LiveContext, TlsFiles
 from simulator.available import micropython
 from simulator.errors import NotAvailableError
 
@@ -245,6 +245,18 @@ def test_a_clock_that_is_not_set(files, monkeypatch):
     with pytest.raises(TlsError, match="clock"):
         init(files)
     assert not files.folder.exists()
+
+
+def test_a_listener_s_memory_stays_flat(files):
+    """What OpenSSL keeps of each connection goes with its context, which is replaced now and then."""
+    init(files)
+    live = LiveContext(files)
+    first = live.current()
+    assert live.current() is first
+    contexts = {id(live.current()) for _ in range(1200)}
+    assert len(contexts) > 1
+    files.server_pem.unlink()
+    assert all(live.current() for _ in range(600))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
