@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 STALL_S = 60
-_HANDSHAKE_S = 20.0  # an ESP32 needs two or three
+_HANDSHAKE_S = 20.0  # an ESP32 computes long over it
 _ROUNDS = 4  # reads before other connections have their turn
 _DRAIN_ROUNDS = 64
 _RECORDS = 16  # under TLS a read is one record, of 4 KiB from a camera

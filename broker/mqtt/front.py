@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 _MOST: Final = 2048
 _BACKLOG: Final = 256
-_HANDSHAKE_S: Final = 20.0  # an ESP32 needs two or three
+_HANDSHAKE_S: Final = 20.0  # an ESP32 computes long over it
 _CONNECT_S: Final = 5.0
 _SLOW_S: Final = 30.0  # for a client that does not read
 _GOODBYE_S: Final = 3.0

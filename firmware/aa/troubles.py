@@ -14,6 +14,7 @@ NO_NETWORKS = ("No Wi-Fi known", "check secrets")
 NO_CA = ("No /ca.der", "flash it again")
 BAD_CERTIFICATE = ("Bad certificate", "aperture tls")
 NO_TLS = ("Server lacks TLS", "turn it on there")
+ONLY_TLS = ("Server wants TLS", "flash it again")
 UNKNOWN_SERVER = ("Unknown server", "check its name")
 NO_ANSWER = ("No answer", "is server up?")
 TOKEN = ("Token refused", "check secrets")
@@ -24,6 +25,8 @@ CARD = ("Photo unreadable", "check the card")
 LOST = ("Connection lost", "tries again")
 _TLS = {tls.NO_CA: NO_CA, tls.NOT_TRUSTED: BAD_CERTIFICATE, tls.NOT_SPOKEN: NO_TLS}
 _CODES = {421: SERVER_BUSY, 452: SERVER_FULL, 552: SERVER_FULL, 530: TOKEN, 332: TOKEN, 4: TOKEN, 5: TOKEN}
+_CODES[534] = _CODES[521] = ONLY_TLS  # RFC 4217, 11
+_LAST_WORDS = (TOKEN, ONLY_TLS)
 
 
 def of_link(cause):
@@ -52,4 +55,4 @@ def is_last_word(cause):
     """Whether trying again soon would be of no use: someone has to see to it."""
     if isinstance(cause, tls.TlsError):
         return True
-    return isinstance(cause, Refused) and _CODES.get(cause.code) == TOKEN
+    return isinstance(cause, Refused) and _CODES.get(cause.code) in _LAST_WORDS

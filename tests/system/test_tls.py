@@ -61,7 +61,7 @@ async def make_camera(up, tmp_path):
             name="porch",
             token=account["token"],
             host="127.0.0.1",
-            mqtt_port=up.run["mqtt"]["tls_port"],
+            mqtt_port=up.run["mqtt"]["tls_port" if ca else "port"],
             ftp_port=up.run["ftp"]["port"],
             folder=tmp_path / "camera",
             cache=default_cache(),
@@ -131,3 +131,16 @@ async def test_a_server_of_another_ca_hears_nothing(up, client, make_camera, tmp
     camera = await make_camera(tmp_path / "ca.der")
     await wait(lambda: len(stored(client)) == 1, "the photo is stored")
     await wait(lambda: camera.waiting == 0, "the camera lets go of it")
+
+
+async def test_a_camera_without_tls_is_told_what_is_wrong(up, client, make_camera, wait):
+    """It hands over nothing in the clear, and keeps its photo; flashed again, it hands it over."""
+    camera = await make_camera(None)
+    said = []
+    camera.listen(said.append)
+    await camera.press()
+    await wait(lambda: any("ftp down" in line and "AUTH TLS" in line for line in said), "it is told")
+    await wait(lambda: camera.waiting == 1, "the photo waits")
+    assert stored(client) == []
+    await make_camera(TlsFiles.of(up.data_dir).ca_der)
+    await wait(lambda: len(stored(client)) == 1, "the photo is stored")

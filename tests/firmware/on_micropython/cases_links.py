@@ -6,7 +6,7 @@ import socket
 import time
 
 from aa import dns, link, troubles
-from aa.ftpwire import FtpLost
+from aa.ftpwire import FtpError, FtpLost
 from aa.mqtt import Mqtt
 from aa.net import Lost
 from aa.uploader import Uploader
@@ -204,6 +204,13 @@ def a_client_of_many_packets_runs_out_of_no_identifiers():
 
 def what_ends_a_connection_is_one_family():
     assert issubclass(FtpLost, Lost) and troubles.of_link(FtpLost("x")) == troubles.LOST
+
+
+def a_server_that_wants_tls_is_said_to():
+    """534 before the login: no time will cure that, so it is asked again slowly, like a refused token."""
+    refused = FtpError(534, "AUTH TLS first")
+    assert troubles.of_link(refused) == troubles.ONLY_TLS and troubles.is_last_word(refused)
+    assert all(len(words) <= 16 for words in troubles.ONLY_TLS)
 
 
 async def _dns_server(answer):
