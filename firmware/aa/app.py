@@ -61,11 +61,11 @@ class App:
         self.storage = Storage(self.board.mount_card())
         self.queue = self.storage.queue
         self.journal = Journal(folder + "/commands.json")
-        self._make_links()
+        self._make_links(folder)
 
-    def _make_links(self):
-        tls = Tls()
-        self.wifi = Wifi(self.secrets)
+    def _make_links(self, folder):
+        tls = Tls(folder + "/ca.der")
+        self.wifi = Wifi(self.secrets, folder + "/wifi.json")
         self.mqtt = Mqtt(self.secrets, self._on_up, self._on_message, tls)
         self.power = Power(self)
         self.sleeper = Sleeper(self, self.woken_by == "timer")
@@ -86,7 +86,7 @@ class App:
         await Supervisor(self.board).run((
             ("shooter", self.shooter.run, self.shooter.pulse),
             ("keeper", self.shooter.keep_for_ever, self.shooter.keeping),
-            ("shutter", self.shutter.watch, None),
+            ("shutter", self.shutter.watch, self.shutter.pulse),
             ("wifi", self._run_wifi, self.wifi.pulse),
             ("mqtt", lambda: self.mqtt.run(self.wifi), self.mqtt.pulse),
             ("ftp", lambda: self.uploader.run(self.wifi), self.uploader.pulse),
@@ -163,6 +163,7 @@ class App:
     def come_back(self, woken_by):
         """Go on after light sleep."""
         self.woken_by = woken_by
+        self.wifi.hurry()
         self.uploader.drop("it slept")
         self.mqtt.come_back()
 

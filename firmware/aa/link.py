@@ -43,6 +43,7 @@ class Link:
     def be_up(self):
         """The server takes us: all that was wrong with the way to it is over."""
         self.trouble = self.lasting
+        self._retry.clear()
         self._up_ticks = time.ticks_ms()
         self.become(UP)
         self.heard()
@@ -62,8 +63,8 @@ class Link:
             self._session.cancel()
 
     def hurry(self):
-        """Someone waits: a pause between two tries is over, unless the server refuses us."""
-        if self.state == DOWN:
+        """Someone waits: this pause between two tries is over, or the next one, unless the server refuses us."""
+        if self.state in (DOWN, CONNECTING):
             self._retry.set()
 
     async def keep_up(self, ready, session):
@@ -74,7 +75,6 @@ class Link:
             await ready()
             self._dropped = self._up_ticks = None
             self._ending = self._good = False
-            self._retry.clear()
             self.become(CONNECTING)
             cause = await self._run(session)
             if self._good or self._was_steady():
@@ -93,6 +93,7 @@ class Link:
             self.trouble = troubles.of_link(cause)
             self._say(log.words(cause))
         if refused:
+            self._retry.clear()
             self.become(REFUSED)
         return (long_pauses if refused else pauses).next_ms()
 
@@ -123,3 +124,4 @@ class Link:
             await asyncio.wait_for_ms(self._retry.wait(), pause_ms)
         except asyncio.TimeoutError:
             pass
+        self._retry.clear()

@@ -8,6 +8,9 @@ import time
 
 import machine
 
+from aa.pulse import Pulse
+
+_LATE_MS = 15_000
 _BOUNCE_MS = 50
 _TOUCH_EVERY_MS = 10
 _TOUCHES = 2  # so many looks in a row, for one may be noise
@@ -34,6 +37,7 @@ class Shutter:
         self.kind = profile["kind"]
         self.discarded = 0
         self._wake = profile.get("wake")
+        self.pulse = Pulse()
         self._shooting = 0
         self._presses = []
         self._news = asyncio.ThreadSafeFlag()  # an interrupt may set it, and the task that waits goes on at once
@@ -102,6 +106,7 @@ class Shutter:
         if self.kind != "touch":
             return
         while True:
+            self.pulse.within(_LATE_MS)
             self.look()
             await asyncio.sleep_ms(_TOUCH_EVERY_MS)
 

@@ -66,8 +66,8 @@ class Wifi:
         self._deaf_pauses.reset()
 
     def hurry(self):
-        """Someone waits: a pause between two tries is over."""
-        if self.state == DOWN:
+        """Someone waits: this pause between two tries is over, or the next one."""
+        if self.state in (DOWN, CONNECTING):
             self._retry.set()
 
     def rssi_dbm(self):
@@ -81,7 +81,6 @@ class Wifi:
         """Work for ever."""
         pauses = Backoff(1_000, 30_000)
         while True:
-            self._retry.clear()
             self._become(CONNECTING, self.trouble)
             self.pulse.within(_ROUND_MS + _JOIN_MS * len(self._networks))
             trouble = await self._join_any()
@@ -92,6 +91,8 @@ class Wifi:
             waits_ms = [one.put_off_ms() for one in self._networks]
             refused = not waits_ms or min(waits_ms) > 0
             self._become(REFUSED if refused else DOWN, trouble)
+            if refused:
+                self._retry.clear()
             await self._pause(min(waits_ms or [_JOIN_MS]) if refused else pauses.next_ms())
 
     def _say(self, trouble):
@@ -105,6 +106,7 @@ class Wifi:
             await asyncio.wait_for_ms(self._retry.wait(), pause_ms)
         except asyncio.TimeoutError:
             pass
+        self._retry.clear()
 
     async def _join_any(self):
         """Join the best network there is. Returns None, or the trouble."""
@@ -163,6 +165,7 @@ class Wifi:
         log.info("wifi up", ssid=self.ssid, address=facts[0])
         self._said = None
         self._heard_ticks = time.ticks_ms()
+        self._retry.clear()
         deaf_ms = self._deaf_pauses.next_ms()
         self._become(UP)
         try:

@@ -192,6 +192,31 @@ async def a_lost_network_ends_at_once_what_waits_for_a_server():
         running.cancel()
 
 
+async def a_press_during_a_try_that_fails_has_another_made_at_once():
+    class Slow(Quick):
+        def next_ms(self):
+            return 60_000
+
+    link.Backoff = Slow
+    came = []
+
+    async def handler(reader, writer):
+        came.append(writer)
+        await _read_all(reader)
+        writer.s.close()
+
+    for kind in ("mqtt", "ftp"):
+        part, running = await _start(kind, handler)
+        await until(lambda: part.state == link.CONNECTING and len(came) == 1)  # noqa: B023
+        part.hurry()
+        came[0].write(b"nonsense\r\n")
+        await came[0].drain()
+        came[0].s.close()
+        await until(lambda: len(came) == 2)
+        came.clear()
+        running.cancel()
+
+
 def a_client_of_many_packets_runs_out_of_no_identifiers():
     """umqtt's own count never wraps: 65,536 would be a packet that brokers hang up on. QoS 0 needs none."""
     client, wire = new_client("cam", "cam", "t", 30, ("w", b"x"), lambda *_: None)

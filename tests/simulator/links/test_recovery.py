@@ -7,6 +7,8 @@ from functools import partial
 
 import pytest
 
+from simulator.link import How, Link
+
 MOSQUITTO_PASSWD = shutil.which("mosquitto_passwd", path="/usr/bin:/usr/local/bin")
 
 REFUSALS = {
@@ -171,3 +173,18 @@ async def test_a_token_that_is_refused_is_tried_again(make_camera, ears, raw_ftp
     await soon(lambda: raw_ftp.photos and sorted(raw_ftp.photos.values()) == taken(camera), "it arrives")
     assert sum("not authorized" in line for line in said) == 1, "it is said once, not at each try"
     assert is_same()
+
+
+@pytest.mark.soak
+async def test_a_network_that_goes_silent(make_camera, ears, broker, raw_ftp, unreset, waiting, soon):
+    """Connected, as far as anyone can tell, but nothing passes: found out by what is asked and not answered."""
+    async with Link(ports={"mqtt": broker.port, "ftp": raw_ftp.port}) as link:
+        camera = await make_camera(mqtt_port=link.ports["mqtt"], ftp_port=link.ports["ftp"])
+        await ears.hears_presence(b"online")
+        is_same = unreset(camera)
+        await link.cut_all(How.SILENCE)
+        await camera.press()
+        await soon(lambda: raw_ftp.photos, "it arrives, 15 s later, when the first connection is given up")
+        await ears.hears_presence(b"online", 2)
+        await soon(lambda: not waiting(camera), "nothing waits")
+        assert is_same()

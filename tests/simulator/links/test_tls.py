@@ -2,6 +2,7 @@
 
 import asyncio
 
+import psutil
 import pytest
 
 from aperture.tls import authority
@@ -57,14 +58,17 @@ class Listener:
         writer.close()
 
 
-async def test_photos_and_their_manifests_come_over_tls(make_secure, ears, waiting, soon):
+async def test_photos_and_their_manifests_come_over_tls(make_secure, ears, waiting, pid_of, soon):
     """Several over one session: each data connection has a handshake of its own."""
     camera, house = await make_secure()
     await ears.hears_presence(b"online")
-    for _ in range(3):
+    descriptors = []
+    for count in range(1, 6):
         await camera.press()
-    manifests = await ears.hears("shutter", 3)
-    await soon(lambda: not waiting(camera), "nothing waits")
+        manifests = await ears.hears("shutter", count)
+        await soon(lambda: not waiting(camera), "nothing waits")
+        descriptors.append(psutil.Process(pid_of(camera)).num_fds())
+    assert descriptors[-1] <= descriptors[0] + 1, "each data connection is closed"
     assert sorted(house.stored(one["photo"]) for one in manifests) == taken(camera)
 
 
