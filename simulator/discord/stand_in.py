@@ -173,17 +173,21 @@ class DiscordStandIn:
 
 
 async def _close(runner: web.AppRunner) -> None:
-    """End a server and every connection of it, at once: aiohttp leaves some of that to later turns of the loop."""
+    """End a server and every connection of it, at once: aiohttp lets one go on that has something left to send."""
     server = runner.server
-    open_here = server.connections if server else []
+    transports = _transports(server)
     await runner.cleanup()
     for _ in range(2):  # what the kernel had accepted becomes a connection in the next turn, an end in the one after
         await asyncio.sleep(0)
-        open_here += server.connections if server else []
-        for handler in open_here:
-            if handler.transport is not None:
-                handler.transport.abort()
+        transports |= _transports(server)
+        for transport in transports:
+            transport.abort()
     await asyncio.sleep(0)
+
+
+def _transports(server: web.Server | None) -> set[asyncio.Transport]:
+    handlers = server.connections if server else []
+    return {handler.transport for handler in handlers if handler.transport is not None}
 
 
 def _bind(port: int) -> socket.socket:
