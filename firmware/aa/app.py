@@ -163,6 +163,8 @@ class App:
     def come_back(self, woken_by):
         """Go on after light sleep."""
         self.woken_by = woken_by
+        self.battery.sample()  # the radio is still off
+        self.sensor.unsettle()
         self.wifi.hurry()
         self.uploader.drop("it slept")
         self.mqtt.come_back()

@@ -206,6 +206,11 @@ class Sensor:
             await self._pass_old_frames(time.ticks_add(time.ticks_ms(), _MOST_MS))
             self.release()
 
+    def unsettle(self):
+        """The sensor stood still, as in light sleep, and the light may be another."""
+        if self._camera is not None:
+            self._unsettled = self._able["settle_frames"]
+
     async def _pass_old_frames(self, until):
         """Fetch frames until the next one starts after this call, and exposure has come right.
 

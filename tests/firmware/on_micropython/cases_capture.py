@@ -256,6 +256,17 @@ async def it_settles_before_the_first_press_too():
     assert len(driver.frames) == 7
 
 
+async def after_light_sleep_exposure_settles_anew():
+    driver = Driver()
+    sensor = Sensor({"pins": {}}, Settings("s.json", {}))
+    sensor.unsettle()
+    sensor = _sensor()
+    sensor.unsettle()
+    driver.frames = [_told(n) + bytes(60 * (n < 5)) * (n % 2) for n in range(20)]
+    await sensor.shoot()
+    assert len(driver.frames) == 20 - 6 - 1
+
+
 def settings_reach_the_sensor_and_only_those_that_changed():
     driver = Driver()
     settings = Settings("s.json", {"frame_size": "UXGA", "hmirror": True, "white_balance": "office"})
