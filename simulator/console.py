@@ -41,7 +41,12 @@ WORDS: Final = (
     Word("usb on|off", "plug a charger in, or pull it", "on|off"),
     Word("card out|in", "pull the card, or put it back", "out|in"),
     Word("sensor OV2640|OV3660|OV5640|none", "change the sensor; a reset finds it", "OV2640|OV3660|OV5640|none"),
-    Word("frames black|same|truncated|none N", "spoil the next N frames", r"(black|same|truncated|none) \d{1,3}"),
+    Word(
+        "frames black|same|truncated|none N",
+        "spoil the next N frames; a photo fetches at least three",
+        r"(black|same|truncated|none) \d{1,3}",
+    ),
+    Word("exposure MS", "have each frame take so long, in turn in two buffers; a reset finds it", r"\d{1,4}"),
     Word("power off|on", "cut its power, or give it power", "off|on|cut"),
     Word("power cut", "cut its power for a second"),
     Word("hang", "have its firmware hang, until its watchdog resets it"),

@@ -52,7 +52,7 @@ async def test_the_display_is_drawn(console, soon):
 @pytest.mark.parametrize("word", WORDS, ids=lambda word: word.usage)
 def test_what_help_lists_can_be_said(word):
     first = word.usage.replace("[", "").replace("]", "").replace("HELD_MS", "80").replace("MV", "3700")
-    first = first.replace("watchdog MS", "watchdog 2000")
+    first = first.replace("watchdog MS", "watchdog 2000").replace("exposure MS", "exposure 80")
     words = [part.split("|")[0] for part in first.replace(" N", " 2").split()]
     assert check(words) is None
 
