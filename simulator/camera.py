@@ -109,8 +109,7 @@ class VirtualCamera:
     @property
     def waiting(self) -> int:
         """How many photos lie in it that are not handed over yet."""
-        queues = (self.folder / "card" / "queue", self.folder / "flash" / "queue")
-        return sum(len(list(queue.glob("*.json"))) for queue in queues)
+        return len(waiting_photos(self.folder / "card")) + len(waiting_photos(self.folder / "flash"))
 
     async def __aenter__(self) -> Self:
         """Flash it and give it power.
@@ -318,3 +317,9 @@ def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None
     if process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, number)
+
+
+def waiting_photos(medium: Path) -> list[Path]:
+    """Return the pictures on a card or flash that are not handed over yet."""
+    facts = (medium / "photos").glob("*/*.txt")
+    return sorted(one.with_suffix(".jpg") for one in facts if not one.with_suffix(".ok").exists())

@@ -113,11 +113,9 @@ class Announcer:
             self._on_sleep_ok(ack["nonce"])
 
     def _mark(self, photo, state):
+        if state == "resend":
+            self._queue.want(photo)
+            return
         entry = self._queue.find(photo)
-        if entry is None:
-            log.warning("ack for a photo that is not here", photo=photo, state=state)
-        elif state == "resend":
-            entry.announced = True  # to ask for it again is to know it
-            self._queue.again(photo)
-        else:
+        if entry is not None:  # else it is known no longer; if it waits, it is announced once more
             self._queue.mark(entry, announced=True, delivered=state == "stored")

@@ -58,7 +58,7 @@ class App:
         self.face = Face(self)
         self.face.boot()
         self.sensor = Sensor(profile["camera"], self.settings)
-        self.storage = Storage(self.board.mount_card())
+        self.storage = Storage(self.board.mount_card(), folder, profile.get("flash_photos", 64))
         self.queue = self.storage.queue
         self.journal = Journal(folder + "/commands.json")
         self._make_links(folder)
@@ -86,6 +86,7 @@ class App:
         await Supervisor(self.board).run((
             ("shooter", self.shooter.run, self.shooter.pulse),
             ("keeper", self.shooter.keep_for_ever, self.shooter.keeping),
+            ("queue", self.queue.run, self.queue.pulse),
             ("shutter", self.shutter.watch, self.shutter.pulse),
             ("wifi", self._run_wifi, self.wifi.pulse),
             ("mqtt", lambda: self.mqtt.run(self.wifi), self.mqtt.pulse),
@@ -158,7 +159,8 @@ class App:
         """Whether there is something to finish before sleep: a command, a press, or what a network is there for."""
         if self.commands.busy or self.shutter.busy:
             return True
-        return (len(self.queue) > 0 or self.updater.busy) and self.wifi.state == "up"
+        waiting = len(self.queue) > 0 or not self.queue.is_counted
+        return (waiting or self.updater.busy) and self.wifi.state == "up"
 
     def come_back(self, woken_by):
         """Go on after light sleep."""

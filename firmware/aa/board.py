@@ -7,7 +7,6 @@ import vfs
 
 from aa import files, log
 
-FLASH_FOLDER = "/queue"
 CARD = "/sd"
 _CAUSES = (
     ("PWRON_RESET", "power_on"),
@@ -93,16 +92,16 @@ class Board:
         return self._profile["sd"] is not None
 
     def mount_card(self):
-        """Mount the card and return the folder for photos: on flash where there is no card, or a broken one."""
+        """Mount the card and return its folder, or None where there is no card, or a broken one."""
         profile = self._profile["sd"]
         if profile is None:
-            return FLASH_FOLDER
+            return None
         try:
             vfs.mount(machine.SDCard(**{key: _pins(key, value) for key, value in profile.items()}), CARD)
-            return CARD + FLASH_FOLDER
+            return CARD
         except OSError as cause:
             log.error("no card: photos wait on flash", why=log.words(cause))
-            return FLASH_FOLDER
+            return None
 
     def temperature_c(self):
         """Return the chip's temperature, or None."""

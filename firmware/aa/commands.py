@@ -144,15 +144,12 @@ class Commands:
 
     async def _do_resend(self, command, args):
         photo = args.get("photo")
-        wanted = self._app.queue.photos() if photo is None else [photo]
-        found = [one for one in wanted if self._app.queue.again(one)]
-        for one in found:
-            self._app.queue.find(one).announced = False
+        count = await self._app.queue.again_all() if photo is None else await self._app.queue.again(photo)
         self._app.announcer.wake()
-        if photo is not None and not found:
+        if photo is not None and not count:
             self.finish(command, False, "unknown_photo", "the camera has it no longer")
         else:
-            self.finish(command, True, None, "{} to send again".format(len(found)))
+            self.finish(command, True, None, "{} to send again".format(int(count)))
 
     async def _do_sleep(self, command, args):
         wake_ms = args.get("next_wake_ms", self._app.settings["wake_every_ms"])

@@ -1,9 +1,15 @@
-"""Files that survive a power cut: written whole beside the old one, flushed to the medium, renamed last."""
+"""Files that survive a power cut: written whole beside the old one, flushed to the medium, renamed last.
+
+A rename is one step on LittleFS, which is what an ESP32's flash has. FAT takes two to replace a file: between them
+there is only the new one, under its temporary name; or it has both names, and to write to one would spoil the other.
+"""
 
 import json
 import os
+from errno import ENOENT
 
 ENOSPC = 28  # `errno` has no name for it
+_BESIDE = ".tmp"
 
 
 def sync():
@@ -14,7 +20,7 @@ def sync():
 
 def write_whole(path, data):
     """Replace `path` by `data` (bytes) so that a power cut leaves the old file or the new one, never a mixture."""
-    beside = path + ".tmp"
+    beside = path + _BESIDE
     with open(beside, "wb") as file:
         file.write(data)
         file.flush()
@@ -23,18 +29,63 @@ def write_whole(path, data):
 
 
 def read_json(path, default):
-    """Return the JSON value in `path`; `default` when the file is missing, no JSON, or not of the default's type."""
+    """Return the JSON value in `path`; `default` when the file is missing, no JSON, or not of the default's type.
+
+    What a power cut left on FAT is mended.
+    """
+    data, beside = _read(path), _read(path + _BESIDE)
+    if beside is not None and data in (beside, None):
+        data = beside
+        try:
+            _mend(path, data)
+        except OSError:
+            pass  # as good as it was
     try:
-        with open(path) as file:
-            value = json.load(file)
-    except (OSError, ValueError):
+        value = json.loads(data or b"")
+    except ValueError:
         return default
     return value if default is None or isinstance(value, type(default)) else default
+
+
+def _read(path):
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def _mend(path, data):
+    third = path + ".new"
+    with open(third, "wb") as file:
+        file.write(data)
+        file.flush()
+    for name in (path, path + _BESIDE):
+        remove(name)
+    os.rename(third, path)
+    sync()
 
 
 def write_json(path, value):
     """Write a JSON value with `write_whole`."""
     write_whole(path, json.dumps(value).encode())
+
+
+def listing(path):
+    """Yield what `os.ilistdir` does, but for names that are no text: a folder on FAT may show what was there before it.
+
+    Raises:
+        OSError: the folder can't be read.
+    """
+    items = os.ilistdir(path)
+    while True:
+        try:
+            item = next(items)
+        except StopIteration:
+            return
+        except UnicodeError:
+            continue
+        yield item
 
 
 def make_folder(path):
@@ -43,6 +94,21 @@ def make_folder(path):
         os.mkdir(path)
     except OSError:
         os.stat(path)  # raises when it is not there, so mkdir failed for another reason
+
+
+def exists(path):
+    """Whether there is such a file or folder.
+
+    Raises:
+        OSError: nobody knows, for the medium can't be read.
+    """
+    try:
+        os.stat(path)
+    except OSError as cause:
+        if cause.errno == ENOENT:
+            return False
+        raise
+    return True
 
 
 def remove(path):
@@ -55,8 +121,17 @@ def remove(path):
 
 def free_kb(path):
     """Return the free space in KiB on the medium that holds `path`, or None where that can't be told."""
+    return _space_kb(path, 4)  # f_bavail
+
+
+def size_kb(path):
+    """Return the size in KiB of the medium that holds `path`, or None where that can't be told."""
+    return _space_kb(path, 2)  # f_blocks
+
+
+def _space_kb(path, blocks):
     try:
         facts = os.statvfs(path)
     except (OSError, AttributeError):
         return None
-    return facts[1] * facts[4] // 1024  # f_frsize * f_bavail
+    return facts[1] * facts[blocks] // 1024  # f_frsize

@@ -1,26 +1,125 @@
-"""The files of one photo, `.jpg` and its marker, and how they are mended when the power went while they were written.
+"""The files of one photo, and how they are mended when the power went while they were written.
 
-A card has FAT, which does in two steps what looks like one: it replaces a file by removing the old one first, and a
-file that it renames may be there under both names, which then share their bytes. So a marker may be missing, or there
-twice; a picture is deleted only when it is itself cut short.
+The picture comes first, its facts (JSON) last: a photo whose facts are there is whole. An empty file says that it was
+handed over. Their names are short (`07.jpg`, `07.txt`, `07.ok`): on a card, which has FAT, such a name comes or goes
+with one write. A long one takes several, and so does a rename: between them a file is there twice, or not to be found.
 """
 
+import asyncio
 import json
 import os
+import time
 from errno import ENOENT
 from hashlib import sha256
 
 from aa import files, jpeg, log
+from aa.ids import is_photo_id, new_photo_id
 
 CHUNK_BYTES = 4096
 PICTURE = ".jpg"
-WAITING = ".json"
-SENT = ".sent"
-_MARKERS = (WAITING, SENT, WAITING + ".tmp", SENT + ".tmp")
+FACTS = ".txt"
+DONE = ".ok"
 
 
-def read_marker(path, photo):
-    """Return the facts in a marker; None when it is missing, or not one of this photo.
+class MediumError(Exception):
+    """A photo's files can't be read: the card is damaged or gone."""
+
+
+async def write_photo(base, frame, facts, since_ticks):
+    """Write a photo down. `facts` gets bytes, sha256, and in stage_ms how long this took since `since_ticks`.
+
+    Raises:
+        OSError: it can't be; nothing is left, unless the medium is gone.
+    """
+    try:
+        facts["sha256"] = await _write_picture(base + PICTURE, frame)
+        facts["bytes"] = len(frame)
+        facts["stage_ms"]["queued"] = time.ticks_diff(time.ticks_ms(), since_ticks)
+        write_facts(base + FACTS, facts)
+    except BaseException:
+        remove(base, (PICTURE, FACTS))
+        raise
+
+
+async def _write_picture(path, frame):
+    digest = sha256()
+    view = memoryview(frame)
+    with open(path, "wb") as file:
+        for at in range(0, len(view), CHUNK_BYTES):
+            chunk = view[at : at + CHUNK_BYTES]
+            file.write(chunk)
+            digest.update(chunk)
+            await asyncio.sleep_ms(0)  # the network goes on meanwhile
+        file.flush()
+    return hexdigest(digest)
+
+
+def write_facts(path, facts):
+    """Write facts down.
+
+    Raises:
+        OSError: they can't be.
+    """
+    _write(path, json.dumps(facts).encode())
+
+
+def _write(path, data):
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
+    files.sync()
+
+
+def mark(base):
+    """Note that a photo was handed over.
+
+    Raises:
+        OSError: it can't be noted.
+    """
+    _write(base + DONE, b"")
+
+
+def unmark(base):
+    """Note that a photo is to be handed over once more.
+
+    Raises:
+        OSError: it can't be noted.
+    """
+    os.remove(base + DONE)
+    files.sync()
+
+
+def remove(base, endings):
+    """Remove those of a photo's files that are there."""
+    for ending in endings:
+        files.remove(base + ending)
+
+
+def read_facts(base, seq, ending=FACTS, photo=None):
+    """Return the facts of a photo; what they do not tell is measured, and written down under a new id, or `photo`.
+
+    Raises:
+        MediumError: there are no facts, and no whole picture; or they can't be read.
+    """
+    try:
+        facts = read_marker(base + ending)
+        if facts is not None:
+            return facts
+        if not is_whole(base):
+            raise MediumError("picture cut short")
+        facts = measure(base, seq, photo or new_photo_id())
+        log.error("facts of a photo are gone", photo=facts["photo"], seq=seq)
+    except OSError as cause:
+        raise MediumError(log.words(cause))
+    try:
+        write_facts(base + ending, facts)
+    except OSError as cause:
+        log.warning("facts not written down", photo=facts["photo"], why=log.words(cause))
+    return facts
+
+
+def read_marker(path):
+    """Return the facts in a file; None when it is missing, or has none.
 
     Raises:
         OSError: it can't be read, so that nobody knows.
@@ -34,11 +133,11 @@ def read_marker(path, photo):
         if cause.errno == ENOENT:
             return None
         raise
-    return facts if isinstance(facts, dict) and facts.get("photo") == photo and facts.get("bytes") else None
+    return facts if isinstance(facts, dict) and is_photo_id(facts.get("photo")) and facts.get("bytes") else None
 
 
 def measure(base, seq, photo):
-    """Return the facts that the picture `base`.jpg itself still tells.
+    """Return the facts that the picture itself still tells.
 
     Raises:
         OSError: it can't be read.
@@ -55,51 +154,17 @@ def measure(base, seq, photo):
     return {"photo": photo, "seq": seq, "trigger": "unknown", "bytes": size, "sha256": hexdigest(digest)}
 
 
+def is_whole(base):
+    """Whether the picture begins and ends as one does.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    size = os.stat(base + PICTURE)[6]
+    with open(base + PICTURE, "rb") as file:
+        return jpeg.is_whole_file(file, size)
+
+
 def hexdigest(digest):
     """Return a digest as MicroPython's hashlib has none: in hexadecimal."""
     return "".join("{:02x}".format(octet) for octet in digest.digest())
-
-
-def settle(base, seq, photo, endings):
-    """Mend the files `base` + each of `endings`. Returns WAITING or SENT, its marker from now on; None: it is gone.
-
-    Raises:
-        OSError: they can't be read; nothing was deleted.
-    """
-    markers = [ending for ending in _MARKERS if ending in endings]
-    if PICTURE in endings and markers in ([WAITING], [SENT]):
-        return markers[0]
-    facts = _facts_of_whole(base, seq, photo, markers) if PICTURE in endings else None
-    if facts is None:
-        log.warning("torn photo removed", photo=photo)
-        _remove(base, endings)
-        return None
-    log.warning("photo mended", photo=photo, found=" ".join(markers))
-    kind = markers[0].replace(".tmp", "") if markers else WAITING
-    if markers == [kind + ".tmp"] and read_marker(base + markers[0], photo) == facts:
-        os.rename(base + markers[0], base + kind)
-        return kind
-    _remove(base, markers)  # all of them, before anything is written: they may share their bytes
-    try:
-        files.write_json(base + kind, facts)
-    except OSError as cause:
-        log.error("marker not written", photo=photo, why=log.words(cause))  # it is measured each time
-    return kind
-
-
-def _facts_of_whole(base, seq, photo, markers):
-    """Return the facts of a picture that is whole, by one of its markers or by its own end; else None."""
-    size = os.stat(base + PICTURE)[6]
-    for ending in markers:
-        facts = read_marker(base + ending, photo)
-        if facts is not None and facts["bytes"] == size:
-            return facts
-    with open(base + PICTURE, "rb") as file:
-        if not jpeg.is_whole_file(file, size):
-            return None
-    return measure(base, seq, photo)
-
-
-def _remove(base, endings):
-    for ending in endings:
-        files.remove(base + ending)

@@ -1,195 +1,157 @@
 """The photos that are not yet handed over, in files, so that a power cut loses none and shows none torn.
 
-A photo is `<seq>-<photo>.jpg` and a marker beside it with its facts, written last by a rename: `.json` while it waits,
-renamed to `.sent` once the server has announced it and has its bytes. A picture that was cut short goes at boot
-(`photofiles`). A few `.sent` stay, for the server may ask for a photo again. No progress is written down: after a boot
-everything that waits is announced and offered again, which the server takes as the same photo.
+A photo is announced once it is written down, and waits until the server has announced it and has its bytes. No other
+progress is written down: after a boot everything that waits is announced and offered again, which the server takes as
+the same photo.
+
+Below it: `window` (what is known in RAM), `shelf` (one medium: folders and room), `place` (one folder), `photofiles`
+(one photo), `flat` (what the version before left). Only the newest folder is read before the first photo can be taken;
+`run` looks through the others.
 """
 
 import asyncio
-import os
-import time
-from hashlib import sha256
 
-from aa import files, log, photofiles
-from aa.ids import is_photo_id
-from aa.photofiles import CHUNK_BYTES, PICTURE, SENT, WAITING
+from aa import files, log, photofiles, troubles
+from aa.photofiles import PICTURE, MediumError
+from aa.place import SENT
+from aa.pulse import Pulse
+from aa.shelf import StorageFull
+from aa.window import Entry, Window
 
-_RESERVE_KB = 64  # room for markers and the file system's own needs
-
-
-class StorageFull(Exception):
-    """There is no room for another photo: it was not taken."""
-
-
-class MediumError(Exception):
-    """A photo's files can't be read: the card is damaged or gone."""
-
-
-class Entry:
-    """One photo: what is known of it in RAM. `facts()` of the queue reads the rest."""
-
-    def __init__(self, seq, photo):
-        self.seq = seq
-        self.photo = photo
-        self.announced = False  # the server has seen its manifest
-        self.delivered = False  # the server has its bytes
-        self.fresh = False  # taken since boot and never offered: its bytes can't be there yet
-        self.again = False  # the server asked for the bytes once more
-        self.taken_ticks = None
-        self.said_ticks = None
-        self.said_times = 0
-        self.refusals = 0
-        self.not_before_ticks = None
-        self.camera_ms = self.radio_ticks = None  # what it cost, see `battery.ShotCost`
-        self.send_ms = 0
-
-    @property
-    def name(self):
-        """The name that its files have, without the ending."""
-        return "{:08d}-{}".format(self.seq, self.photo)
-
-
-def _parse(file):
-    stem, _, ending = file.partition(".")
-    seq, _, photo = stem.partition("-")
-    if len(seq) == 8 and seq.isdigit() and is_photo_id(photo):
-        return int(seq), photo, "." + ending
-    return None
+_LOOK_EVERY_MS = 2_000
+_STEP_MS = 120_000  # a slow card, and the large folder of the version before
+_NO_MEDIUM = 19  # ENODEV
 
 
 class Queue:
-    """Keeps photos below `folder`; `keep` handed-over ones stay as long as there is room."""
+    """The photos on `shelves`: new ones go to the first that takes them. Iterate over those known, oldest first."""
 
-    def __init__(self, folder, keep=8, most=2000):
-        self._folder = folder
-        self._keep = keep
-        self._most = most
-        self._waiting = []  # oldest first
-        self._sent = []
+    def __init__(self, shelves, notes):
+        self._shelves = shelves
+        self._notes = notes
+        self._window = Window(shelves)
+        self._refilling = asyncio.Lock()
+        self._work = asyncio.Event()
+        self._wanted = []
+        self.is_counted = False  # all of what is there was looked at since boot
+        self.pulse = Pulse()
         self.changed = asyncio.Event()
-        self._load()
+        self.trouble = None  # or a pair of short lines: what is wrong, what to do
+        for shelf in shelves:
+            notes.skip(shelf.newest())
+        notes.settle()
+        for shelf in shelves:
+            shelf.before, shelf.twins = notes.next, notes.twins
 
     def __len__(self):
-        return len(self._waiting)
+        return sum(shelf.waiting for shelf in self._shelves)
 
     def __iter__(self):
-        return iter(list(self._waiting))
+        return iter(self._window)
 
-    def path(self, entry, ending=PICTURE):
-        """Return the path of one of a photo's files."""
-        return self._folder + "/" + entry.name + ending
+    async def run(self):
+        """Look through what is there, then for ever: know what comes next, keep handed-over photos within bounds."""
+        await self.load()
+        while True:
+            self.pulse.within(_STEP_MS)
+            await self.tend()
+            try:
+                await asyncio.wait_for_ms(self._work.wait(), _LOOK_EVERY_MS)
+            except asyncio.TimeoutError:
+                pass
+            self._work.clear()
 
-    def _load(self):
-        files.make_folder(self._folder)
-        found = {}
-        for item in os.ilistdir(self._folder):
-            parsed = _parse(item[0])
-            if parsed:
-                found.setdefault(parsed[:2], set()).add(parsed[2])
-        for key in sorted(found):
-            self._adopt(Entry(*key), found[key])
-        self._prune(self._keep)
+    async def load(self):
+        """Count and mend what is there; what is found to wait can be handed over meanwhile."""
+        self.pulse.within(_STEP_MS)
+        for shelf in self._shelves:
+            while await shelf.scan_next():
+                self.pulse.within(_STEP_MS)
+                await self._refill()
+        await self._refill()
+        self.is_counted = True
 
-    def _adopt(self, entry, endings):
+    async def tend(self):
+        """Do what is to be done now: `run` calls it after each change."""
+        await self._refill()
+        while self._wanted:
+            await self._bring(self._wanted.pop(0))
+        for shelf in self._shelves:
+            while shelf.sent > shelf.keep and await shelf.prune():
+                self.pulse.within(_STEP_MS)
+                await asyncio.sleep_ms(0)
+
+    async def _refill(self):
+        async with self._refilling:
+            if await self._window.refill():
+                self.changed.set()
+
+    async def _bring(self, photo):
         try:
-            kind = photofiles.settle(self.path(entry, ""), entry.seq, entry.photo, endings)
+            if not await self.again(photo, known=True):
+                log.warning("asked for a photo that is not here", photo=photo)
         except OSError as cause:
-            log.error("photo left alone: its files can't be read", photo=entry.photo, why=log.words(cause))
-            return
-        if kind == WAITING:
-            self._waiting.append(entry)
-        elif kind == SENT:
-            entry.announced = entry.delivered = True
-            self._sent.append(entry)
+            log.error("photo can't be offered again", photo=photo, why=log.words(cause))
 
     def next_seq(self):
-        """Return the number of the next photo; the newest one that was handed over is kept to know it."""
-        return max([entry.seq for entry in self._waiting + self._sent] + [0]) + 1
+        """Return the number of the next photo."""
+        return self._notes.next
 
     async def add(self, frame, facts, since_ticks):
-        """Write a photo down, and return its `Entry`.
-
-        `frame` is the camera's buffer; `facts` gets bytes, sha256, and in stage_ms how long this took since
-        `since_ticks`.
+        """Write a photo down, and return its `Entry`; `frame` and the others are as `photofiles.write_photo` has them.
 
         Raises:
-            StorageFull: nothing of it is left behind.
-            OSError: the medium is broken; neither is there.
+            StorageFull: there is no room; nothing of it is left behind.
+            OSError: no medium takes it.
         """
-        self._make_room(len(frame))
-        entry = Entry(facts["seq"], facts["photo"])
-        try:
-            facts["sha256"] = await self._write(entry, frame)
-            facts["bytes"] = len(frame)
-            facts["stage_ms"]["queued"] = time.ticks_diff(time.ticks_ms(), since_ticks)
-            files.write_json(self.path(entry, WAITING), facts)
-        except BaseException as cause:
-            self._forget(entry)
-            if isinstance(cause, OSError) and cause.errno == files.ENOSPC:
-                raise StorageFull("no room left on the card")
-            raise
-        entry.fresh = True
-        self._waiting.append(entry)
-        self.changed.set()
-        return entry
+        failure = None
+        for shelf in self._shelves:
+            if shelf.failed and shelf is not self._shelves[-1]:
+                continue
+            try:
+                entry = await self._add_to(shelf, frame, facts, since_ticks)
+            except StorageFull:
+                self.trouble = troubles.full(shelf.name)
+                raise
+            except OSError as cause:
+                log.error("no photo can be written", cause, to=shelf.name)
+                shelf.failed = True
+                failure = cause
+                continue
+            if failure is not None:
+                self._notes.add_twin(facts["sha256"])
+            self.trouble = None
+            entry.fresh = True
+            self._window.admit([entry])
+            self._work.set()
+            self.changed.set()
+            return entry
+        raise failure or OSError(_NO_MEDIUM)
 
-    async def _write(self, entry, frame):
-        digest = sha256()
-        view = memoryview(frame)
-        with open(self.path(entry), "wb") as file:
-            for at in range(0, len(view), CHUNK_BYTES):
-                chunk = view[at : at + CHUNK_BYTES]
-                file.write(chunk)
-                digest.update(chunk)
-                await asyncio.sleep_ms(0)  # the network goes on meanwhile
-            file.flush()
-        return photofiles.hexdigest(digest)
-
-    def _make_room(self, size):
-        need_kb = size // 1024 + _RESERVE_KB
-        for keep in (self._keep, 1):
-            free = files.free_kb(self._folder)
-            if free is None or free >= need_kb:
-                break
-            self._prune(keep)
-        free = files.free_kb(self._folder)
-        if len(self._waiting) >= self._most or (free is not None and free < need_kb):
-            raise StorageFull("{} photos wait, {} KiB free".format(len(self._waiting), free))
-
-    def drop(self, entry):
-        """Delete a photo that waits: it is elsewhere now."""
-        self._waiting.remove(entry)
-        self._forget(entry)
-
-    def _forget(self, entry):
-        for ending in (PICTURE, WAITING, WAITING + ".tmp", SENT):  # a marker alone is nothing, a picture alone is kept
-            files.remove(self.path(entry, ending))
-
-    def _prune(self, keep):
-        while len(self._sent) > keep:
-            self._forget(self._sent.pop(0))
+    async def _add_to(self, shelf, frame, facts, since_ticks):
+        seq = facts["seq"]
+        while True:
+            await shelf.make_room(len(frame))
+            self._notes.take(seq)
+            try:
+                entry = Entry(seq, facts["photo"], shelf, shelf.place_for(seq))
+                await photofiles.write_photo(entry.base, frame, facts, since_ticks)
+            except OSError as cause:
+                if cause.errno != files.ENOSPC:
+                    raise
+                if not await shelf.prune():
+                    raise StorageFull("no room left: " + shelf.name)
+                continue
+            shelf.count(entry.place, 1, 0)
+            return entry
 
     def facts(self, entry):
-        """Return what the photo's marker says; if it can't be read, what the picture itself still tells.
+        """Return what is written down of a photo that waits.
 
         Raises:
-            MediumError: not even that.
+            MediumError: it can't be read, and neither can the picture.
         """
-        path = self.path(entry, SENT if entry in self._sent else WAITING)
-        try:
-            facts = photofiles.read_marker(path, entry.photo)
-            if facts is not None:
-                return facts
-            log.error("marker unreadable", photo=entry.photo)
-            facts = photofiles.measure(self.path(entry, ""), entry.seq, entry.photo)
-        except OSError as cause:
-            raise MediumError(log.words(cause))
-        try:
-            files.write_json(path, facts)
-        except OSError as cause:
-            log.warning("marker not written", photo=entry.photo, why=log.words(cause))
-        return facts
+        return entry.place.facts(entry)
 
     def open(self, entry):
         """Return the picture as an open file.
@@ -198,58 +160,115 @@ class Queue:
             MediumError: it can't be read.
         """
         try:
-            return open(self.path(entry), "rb")
+            return open(entry.base + PICTURE, "rb")
         except OSError as cause:
             raise MediumError(log.words(cause))
 
     def find(self, photo):
-        """Return the entry of a photo, waiting or handed over, or None."""
-        for entry in self._waiting + self._sent:
-            if entry.photo == photo:
-                return entry
-        return None
-
-    async def find_command(self, command):
-        """Return the entry of the photo that a command took, or None; a photo that can't be read is none."""
-        for entry in reversed(self._sent + self._waiting):
-            try:
-                if self.facts(entry).get("command") == command:
-                    return entry
-            except MediumError as cause:
-                log.warning("photo can't be read", photo=entry.photo, why=log.words(cause))
-            await asyncio.sleep_ms(0)  # to read a marker takes long in a large folder
-        return None
+        """Return the entry of a photo that waits and is known, or None."""
+        return self._window.find(photo)
 
     def mark(self, entry, announced=False, delivered=False):
-        """Note how far the server has a photo; once it is announced and delivered it waits no longer."""
+        """Note how far the server has a photo; once it is announced and delivered it waits no longer.
+
+        Raises:
+            OSError: it can't be marked; it waits on, and is known as handed over.
+        """
         entry.announced = entry.announced or announced
         entry.delivered = entry.delivered or delivered
-        if not (entry.announced and entry.delivered) or entry not in self._waiting:
+        if not (entry.announced and entry.delivered) or entry.marked:
             return
-        os.rename(self.path(entry, WAITING), self.path(entry, SENT))
-        files.sync()
-        self._waiting.remove(entry)
-        self._sent.append(entry)
-        self._prune(self._keep)
+        sent = entry.place.hand_over(entry)
+        entry.marked = True
+        self.trouble = None
+        self._window.dismiss(entry)
+        entry.shelf.count(entry.place, -1, sent)
+        for shelf in self._shelves:
+            if shelf is not entry.shelf:
+                shelf.mark_twin(entry)
+        self._work.set()
         self.changed.set()
 
-    def again(self, photo):
-        """Offer a photo's bytes once more. Returns False when the camera has it no longer."""
+    def want(self, photo):
+        """The server asks for a photo's bytes once more: it is looked for, and offered again."""
+        entry = self.find(photo)
+        if entry is not None:
+            self._offer(entry, known=True)
+        elif photo not in self._wanted:
+            self._wanted.append(photo)
+            self._work.set()
+
+    async def again(self, photo, known=False):
+        """Offer a photo's bytes once more, and announce it unless the server has it `known`.
+
+        Returns False when the camera has it no longer.
+
+        Raises:
+            OSError: it can't be marked as waiting.
+        """
         entry = self.find(photo)
         if entry is None:
+            await self.load()
+            entry = self.find(photo) or await self._bring_back(photo)
+        if entry is None:
             return False
-        if entry in self._sent:
-            os.rename(self.path(entry, SENT), self.path(entry, WAITING))
-            files.sync()
-            self._sent.remove(entry)
-            self._waiting.append(entry)
-            self._waiting.sort(key=lambda one: one.seq)
+        self._offer(entry, known)
+        return True
+
+    def _offer(self, entry, known):
+        entry.announced = known
         entry.delivered = False
         entry.again = True
         entry.not_before_ticks = None
         self.changed.set()
-        return True
 
-    def photos(self):
-        """Return the ids of all photos that are still here, oldest first."""
-        return [entry.photo for entry in sorted(self._waiting + self._sent, key=lambda one: one.seq)]
+    async def _bring_back(self, photo):
+        for shelf in self._shelves:
+            for place in reversed(shelf.places):
+                found = await _find(place, lambda facts: facts["photo"] == photo)
+                if found:
+                    if found[1] == SENT:
+                        photofiles.unmark(place.base(found[0]))
+                        shelf.count(place, 1, -1)
+                    self._window.admit([Entry(found[0], photo, shelf, place)])
+                    return self.find(photo)
+        return None
+
+    async def again_all(self):
+        """Offer all photos that are still here once more, and announce them. Returns how many they are."""
+        await self.load()
+        for entry in self._window:
+            self._offer(entry, known=False)
+        for shelf in self._shelves:
+            for place in list(shelf.places):
+                await _unmark_all(shelf, place)
+        self._work.set()
+        return len(self)
+
+    async def find_command(self, command):
+        """Return the id of the photo that a command took not long ago, or None; one that can't be read is none."""
+        for shelf in self._shelves:
+            for place in shelf.places[-2:]:
+                found = await _find(place, lambda facts: facts.get("command") == command)
+                if found:
+                    return found[2]["photo"]
+        return None
+
+
+async def _find(place, test):
+    try:
+        return await place.find(test)
+    except OSError as cause:
+        log.error("folder unreadable", folder=place.path, why=log.words(cause))
+        return None
+
+
+async def _unmark_all(shelf, place):
+    try:
+        for seq in place.sent_numbers():
+            photofiles.unmark(place.base(seq))
+            shelf.count(place, 1, -1)
+            place.cool(seq)
+            await asyncio.sleep_ms(0)
+    except OSError as cause:
+        log.error("photos can't be offered again", folder=place.path, why=log.words(cause))

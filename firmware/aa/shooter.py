@@ -163,7 +163,7 @@ class Shooter:
     async def _keep(self, taken):
         app, press, facts = self._app, taken.press, taken.facts
         facts["seq"] = app.queue.next_seq()
-        entry = await app.storage.keep(taken.frame, facts, taken.captured)
+        entry = await app.queue.add(taken.frame, facts, taken.captured)
         entry.taken_ticks = press.ticks
         self._count_cost(entry, press)
         app.announcer.say(entry, facts)

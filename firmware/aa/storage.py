@@ -1,48 +1,47 @@
 """Where photos are kept: on the card, and on flash when there is none, or once it takes no more."""
 
-from aa import board, log, rescue
+from aa import files, log
+from aa.notes import Notes
 from aa.queue import Queue
+from aa.shelf import Shelf
+
+_ON_FLASH = {"keep": 4, "free_percent": 25, "free_most_kb": 1024}
 
 
 class Storage:
-    """Opens the queue in `folder`, the card's or flash; `keep` writes a photo down wherever that is possible."""
+    """The queue on the card at `card` (None: there is none) and on flash, where `most_on_flash` photos may wait."""
 
-    def __init__(self, folder):
-        self.folder, self.queue = _open(folder)
-        self._spare = None
+    def __init__(self, card, flash, most_on_flash):
+        self._card = _open_card(card)
+        on_flash = Shelf("Flash", flash + "/photos", flash + "/queue", most_on_flash, **_ON_FLASH)
+        if self._card and on_flash.places:  # it was without a card, or with one that took no photo
+            self._card.failed = not _takes_files(self._card.folder)
+        self._found_failing = self._card is None or self._card.failed
+        shelves = [on_flash] if self._card is None else [self._card, on_flash]
+        self.folder = shelves[0].folder
+        self.queue = Queue(shelves, Notes(flash + "/notes.json"))
 
     @property
     def is_failing(self):
-        """Whether a photo had to go to flash: the next boot sees to it, and to the card."""
-        return self._spare is not None
-
-    async def keep(self, frame, facts, captured):
-        """Write a photo down and return its entry, on flash when the card takes it no more.
-
-        Raises:
-            StorageFull: there is no room for it.
-            OSError: neither takes it.
-        """
-        try:
-            return await self.queue.add(frame, facts, captured)
-        except OSError as cause:
-            if self.folder == board.FLASH_FOLDER:
-                raise
-            log.error("card takes no photo: it goes to flash", cause)
-        if self._spare is None:
-            self._spare = Queue(board.FLASH_FOLDER)
-        facts["seq"] = max(facts["seq"], self._spare.next_seq())
-        return await self._spare.add(frame, facts, captured)
+        """Whether the card has stopped taking photos since boot: they go to flash, and the next boot sees to it."""
+        return not self._found_failing and self._card.failed
 
 
-def _open(folder):
-    """Return (folder, queue): on the card, or on flash when the card can be mounted but not used."""
+def _open_card(folder):
+    if folder is None:
+        return None
     try:
-        if rescue.move_photos(board.FLASH_FOLDER, folder):
-            return folder, Queue(folder)
-        log.error("card takes no photo: photos wait on flash")
+        return Shelf("Card", folder + "/photos", folder + "/queue")
     except OSError as cause:
-        if folder == board.FLASH_FOLDER:
-            raise
         log.error("card unreadable: photos wait on flash", cause)
-    return board.FLASH_FOLDER, Queue(board.FLASH_FOLDER)
+        return None
+
+
+def _takes_files(folder):
+    try:
+        files.write_whole(folder + "/probe", b"")
+    except OSError as cause:
+        log.error("card takes no photo: they wait on flash", cause)
+        return False
+    files.remove(folder + "/probe")
+    return True

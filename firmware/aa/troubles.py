@@ -51,6 +51,11 @@ def of_photo(cause):
     return CARD
 
 
+def full(name):
+    """Return the words for a medium, "Card" or "Flash", that has no room for one more photo."""
+    return name + " full", "bring near Wi-Fi"
+
+
 def is_last_word(cause):
     """Whether trying again soon would be of no use: someone has to see to it."""
     if isinstance(cause, tls.TlsError):

@@ -9,7 +9,7 @@ import time
 import bench
 import micropython
 import watchdog
-from folder import Folder
+from card import Card
 from oled import Bus
 from watchdog import WDT  # noqa: F401 - it belongs to `machine`
 
@@ -153,11 +153,12 @@ I2C = SoftI2C = Bus
 
 
 def SDCard(**_):
-    """Return the card: a file system of its own."""
-    folder = os.getenv("APERTURE_CARD")
-    if not folder:
-        raise OSError(19)  # ENODEV
-    return Folder(folder)
+    """Return the card: a file system of its own.
+
+    Raises:
+        OSError: there is none.
+    """
+    return Card()
 
 
 class RTC:

@@ -14,6 +14,11 @@ from simulator.libraries import ensure_libraries
 
 REPOSITORY = Path(__file__).parents[2]
 CASES = Path(__file__).parent / "on_micropython"
+HEAP = "2M"
+LARGER_HEAPS = {
+    "cases_cuts": "16M",  # card and flash are in RAM, each several times over
+    "cases_large": "32M",  # a card with 2,000 photos is in RAM
+}
 _TIMEOUT_S = 40
 
 RunCase = Callable[..., str]
@@ -35,18 +40,19 @@ def libraries() -> Path:
 def run_case(libraries: Path, tmp_path: Path) -> RunCase:
     """Run one case in an empty folder, and return what it printed."""
 
-    def run(module: str, case: str, *arguments: object) -> str:
+    def run(module: str, case: str, *arguments: object, timeout_s: int = _TIMEOUT_S) -> str:
         work = tmp_path / "work"
         work.mkdir()
         command = micropython(
-            "-X", "heapsize=2M", str(CASES / "harness.py"), str(FIRMWARE), str(HARDWARE), str(libraries), module, case
-        )
+            "-X", f"heapsize={LARGER_HEAPS.get(module, HEAP)}", str(CASES / "harness.py"),
+            str(FIRMWARE), str(HARDWARE), str(libraries), str(timeout_s // 2), module, case,
+        )  # fmt: skip
         done = subprocess.run(
             [*command, *map(str, arguments)],
             cwd=work,
             capture_output=True,
             text=True,
-            timeout=_TIMEOUT_S,
+            timeout=timeout_s,
             check=False,
             stdin=subprocess.DEVNULL,
         )

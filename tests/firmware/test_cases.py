@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 CASES = Path(__file__).parent / "on_micropython"
-WITH_SERVERS = {"cases_ftp_server", "cases_jpeg", "cases_tables"}
+BY_OTHERS = {"cases_ftp_server", "cases_jpeg", "cases_tables", "cases_cuts"}  # they need a server, or arguments
 GOLDEN = Path(__file__).parents[1] / "contract" / "golden"
 
 
@@ -14,7 +14,7 @@ def found() -> list[tuple[str, str, bool]]:
     """Return (module, case, whether it takes the golden files) of each public function in the case files."""
     cases = []
     for path in sorted(CASES.glob("cases_*.py")):
-        if path.stem not in WITH_SERVERS:
+        if path.stem not in BY_OTHERS:
             for name, arguments in re.findall(r"^(?:async )?def ([a-z]\w+)\((.*)\):", path.read_text(), re.MULTILINE):
                 cases.append((path.stem, name, arguments == "folder"))
     return cases

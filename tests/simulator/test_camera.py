@@ -14,7 +14,7 @@ import structlog
 from PIL import Image
 
 from aperture.contract.messages import Manifest, Presence, Reply, Sleep, Status
-from simulator.camera import Power
+from simulator.camera import Power, waiting_photos
 from simulator.errors import FramesError
 
 
@@ -28,7 +28,7 @@ def taken(camera):
 
 
 def waiting(camera):
-    return list((camera.folder / "card" / "queue").glob("*.json"))
+    return waiting_photos(camera.folder / "card")
 
 
 async def test_a_press_becomes_a_manifest_and_the_very_bytes_of_the_frame(camera, ears, uploads, soon):
@@ -43,7 +43,7 @@ async def test_a_press_becomes_a_manifest_and_the_very_bytes_of_the_frame(camera
     assert set(manifest.stage_ms) == {"captured", "queued"}
     await soon(lambda: arrived(uploads, manifest.photo) == frame, "the photo arrives")
     await soon(lambda: not waiting(camera), "nothing waits")
-    assert len(list((camera.folder / "card" / "queue").glob("*.sent"))) == 1
+    assert len(list((camera.folder / "card" / "photos").glob("*/*.ok"))) == 1
 
 
 async def test_what_it_says_fits_the_contract(camera, ears):
@@ -126,7 +126,7 @@ async def test_a_power_cut_loses_no_photo(camera, ears, ftp, uploads, soon):
     first, second = await ears.hears("shutter", 2)
     await camera.kill()
     assert camera.power is Power.OFF
-    torn = camera.folder / "card" / "queue" / f"00000003-{'a' * 26}.jpg"
+    torn = camera.folder / "card" / "photos" / "000000" / "03.jpg"
     torn.write_bytes(taken(camera)[0][:1000])
     await ears.hears_presence(b"offline")
     await ftp.start()
@@ -141,7 +141,7 @@ async def test_a_power_cut_loses_no_photo(camera, ears, ftp, uploads, soon):
     await soon(lambda: not waiting(camera), "nothing waits")
     assert not torn.exists()
     await camera.press()
-    assert (await ears.hears("shutter", 3))[-1]["seq"] == 3
+    assert (await ears.hears("shutter", 3))[-1]["seq"] == 4, "no number is given twice"
 
 
 async def test_a_power_cut_in_the_middle_of_it_all_loses_nothing_announced(camera, ears, uploads, soon):

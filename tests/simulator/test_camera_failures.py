@@ -7,6 +7,8 @@ import psutil
 import pytest
 from PIL import Image
 
+from simulator.camera import waiting_photos
+
 
 def arrived(uploads, photo):
     path = uploads / f"{photo}.jpg"
@@ -17,8 +19,8 @@ def taken(camera):
     return [path.read_bytes() for path in sorted(camera.taken.glob("*.jpg"))]
 
 
-def waiting(camera):
-    return list((camera.folder / "card" / "queue").glob("*.json"))
+def waiting(camera, medium="card"):
+    return waiting_photos(camera.folder / medium)
 
 
 @pytest.fixture
@@ -103,7 +105,7 @@ async def test_firmware_that_crashes_is_started_again(camera, ears, uploads, soo
 
 
 async def test_a_card_that_cannot_be_read_costs_no_photo(camera, ears, ftp, uploads, soon):
-    """Photos wait on flash meanwhile, and move to the card once it is well."""
+    """Photos wait on flash meanwhile, and are handed over from there though the card is well again."""
     await camera.kill()
     card = camera.folder / "card"
     shutil.rmtree(card)
@@ -115,16 +117,73 @@ async def test_a_card_that_cannot_be_read_costs_no_photo(camera, ears, ftp, uplo
     [manifest] = await ears.hears("shutter")
     assert "sd_free_kb" in ears.objects("status")[-1]
     assert ears.objects("status")[-1]["sd_free_kb"] is None
-    assert list((camera.folder / "flash" / "queue").glob("*.json"))
+    assert len(waiting(camera, "flash")) == 1
     await camera.kill()
     card.unlink()
     card.mkdir()
     await camera.power_on()
     await ears.hears_presence(b"online", 3)
-    assert not list((camera.folder / "flash" / "queue").glob("*.jpg"))
+    await camera.press()
+    [*_, later] = await ears.hears("shutter", 3)
+    assert later["seq"] == manifest["seq"] + 1
     assert len(waiting(camera)) == 1
     await ftp.start()
     await soon(lambda: arrived(uploads, manifest["photo"]) == taken(camera)[0], "it arrives")
+    await soon(lambda: not waiting(camera) and not waiting(camera, "flash"), "nothing waits")
+
+
+def announced(ears):
+    """Return the ids of all photos that were announced, each once, in the order of their first time."""
+    return list(dict.fromkeys(one["photo"] for one in ears.objects("shutter")))
+
+
+async def test_a_card_pulled_in_the_middle_of_a_photo_costs_none(camera, ears, ftp, uploads, soon):
+    """Neither the one that is being written nor those on the card; and put back, it is used again from the next start."""
+    await ftp.stop()
+    ears.acks = False
+    await camera.press()
+    await ears.hears("shutter")
+    await camera.say("card out 6000")
+    await camera.press()
+    await ears.hears_presence(b"online", 2)
+    await soon(lambda: len(announced(ears)) == 2, "it goes to flash")
+    assert len(waiting(camera, "flash")) == 1
+    await camera.press()
+    await soon(lambda: len(announced(ears)) == 3, "so does the next")
+    assert len(waiting(camera, "flash")) == 2
+    await camera.kill()
+    await camera.say("card in")
+    await camera.power_on()
+    await ears.hears_presence(b"online", 3)
+    await camera.press()
+    await soon(lambda: len(announced(ears)) == 4, "the card takes photos again")
+    assert len(waiting(camera)) == 2
+    ears.acks = True
+    await ftp.start()
+    photos, frames = announced(ears), taken(camera)
+    await soon(lambda: [arrived(uploads, photo) for photo in photos] == frames, "all arrive")
+    await soon(lambda: not waiting(camera) and not waiting(camera, "flash"), "nothing waits")
+    assert announced(ears) == photos, "none under a second name"
+
+
+async def test_a_card_pulled_in_the_middle_of_an_upload_costs_none(camera, ears, ftp, uploads, soon):
+    """What is on it waits until it is back; what is taken meanwhile goes by way of flash."""
+    await ftp.stop()
+    for count in (1, 2, 3):
+        await camera.press()
+        await ears.hears("shutter", count)
+    await camera.say("card out 6000")
+    await ftp.start()
+    await camera.press()
+    await ears.hears_presence(b"online", 2)
+    photos, frames = announced(ears), taken(camera)
+    await soon(lambda: arrived(uploads, photos[3]) == frames[3], "the one on flash arrives")
+    assert not all(arrived(uploads, photo) for photo in photos[:3])
+    await camera.kill()
+    await camera.say("card in")
+    await camera.power_on()
+    await soon(lambda: [arrived(uploads, photo) for photo in photos] == frames, "all arrive")
+    await soon(lambda: not waiting(camera) and not waiting(camera, "flash"), "nothing waits")
 
 
 async def test_a_card_that_dies_in_use_costs_no_photo(camera, ears, uploads, soon):

@@ -4,9 +4,10 @@ import asyncio
 import time
 from array import array
 
-from aa import board, jpeg
+from aa import jpeg
 from aa.battery import ShotCost
 from aa.capture import NoFrame, Shot
+from aa.files import make_folder
 from aa.shooter import Shooter
 from aa.shutter import Shutter
 from aa.storage import Storage
@@ -43,11 +44,12 @@ class Booth:
 
     woken_by = None
 
-    def __init__(self, works=True):
-        board.FLASH_FOLDER = "flash"
+    def __init__(self, works=True, card=True):
+        for folder in ("card", "flash"):
+            make_folder(folder)
         self.shutter = Shutter({"kind": "button", "pin": 12, "active": 0, "wake": "ext0"})
         self.sensor, self.face = Lens(works), Face()
-        self.storage = Storage("card")
+        self.storage = Storage("card" if card else None, "flash", 64)
         self.queue = self.storage.queue
         self.cost = ShotCost({"camera": 100, "send": 200})
         self.sleeper = self.clock = self.announcer = self.commands = self.power = self.board = self

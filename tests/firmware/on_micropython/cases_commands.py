@@ -11,10 +11,9 @@ from aa.capture import NoFrame
 from aa.clock import Clock
 from aa.commands import Commands
 from aa.journal import Journal
-from aa.queue import Queue
 from aa.settings import Settings
 from aa.update import Updater
-from helpers import JPEG, PHOTOS, Face, Rtc, araises, facts_of, raises, until
+from helpers import JPEG, PHOTOS, Face, Rtc, araises, facts_of, open_queue, raises, until
 
 NOW = 1_795_000_000_000
 
@@ -30,7 +29,7 @@ class App:
         self.lock = asyncio.Lock()
         self.presses, self.slept, self.applied = [], [], 0
         self.clock = Clock(Rtc())
-        self.queue = Queue("q")
+        self.queue = open_queue()
         self.journal = Journal("commands.json")
         self.settings = Settings("settings.json", {})
         self.announcer = Announcer(self.queue, self.clock, self, None)
@@ -216,8 +215,8 @@ async def a_camera_that_starts_with_nothing_readable_runs_all_the_same():
     app.journal.begin("c1", "shutter")
     app.running.cancel()
     again = App()
-    for ending in (".jpg", ".json"):
-        os.remove(app.queue.path(entry, ending))
+    for ending in (".jpg", ".txt"):
+        os.remove(entry.base + ending)
     Flash()
     assert again.commands.busy, "it has something to say before it may sleep"
     assert (await again.reply())["error"] == "interrupted"
@@ -272,9 +271,12 @@ async def resend_offers_a_photo_again_or_says_that_it_is_gone():
     entry = await app.queue.add(memoryview(JPEG), facts_of(1, PHOTOS[0]), time.ticks_ms())
     app.queue.mark(entry, announced=True, delivered=True)
     app.say("c1", "resend", {"photo": PHOTOS[0]})
-    assert (await app.reply())["ok"] and len(app.queue) == 1 and not entry.announced
+    assert (await app.reply())["ok"] and len(app.queue) == 1 and not app.queue.find(PHOTOS[0]).announced
     app.say("c2", "resend", {"photo": PHOTOS[1]})
     assert (await app.reply(2))["error"] == "unknown_photo"
+    app.queue.find(PHOTOS[0]).announced = True
+    app.say("c3", "resend")
+    assert (await app.reply(3))["detail"] == "1 to send again" and not app.queue.find(PHOTOS[0]).announced
 
 
 async def acks_move_photos_on():
@@ -294,6 +296,9 @@ async def acks_move_photos_on():
     ack(1, "stored")
     assert [one.photo for one in app.queue] == [PHOTOS[0], PHOTOS[2]]
     ack(1, "resend")
+    ack(7, "resend")
+    ack(8, "stored")
+    await app.queue.tend()
     assert PHOTOS[1] in [one.photo for one in app.queue]
     ack(1, "stored")
     app.queue.mark(entries[0], delivered=True)
@@ -327,12 +332,12 @@ async def a_marker_that_could_not_be_renamed_is_renamed_later():
     app = App()
     announcer = Announcer(app.queue, app.clock, app, None)
     entry = await app.queue.add(memoryview(JPEG), facts_of(1, PHOTOS[0]), time.ticks_ms())
-    os.mkdir(app.queue.path(entry, ".sent"))
+    os.mkdir(entry.base + ".ok")
     raises(OSError, app.queue.mark, entry, True, True)
     running = asyncio.create_task(announcer.run())
     await asyncio.sleep_ms(20)
     assert len(app.queue) == 1 and not running.done()
-    os.rmdir(app.queue.path(entry, ".sent"))
+    os.rmdir(entry.base + ".ok")
     announcer.wake()
     await until(lambda: len(app.queue) == 0)
     running.cancel()

@@ -6,15 +6,12 @@ import time
 import esp32
 import machine
 
-from aa import board, rescue
 from aa.app import App
 from aa.battery import ShotCost
 from aa.power import Power
-from aa.queue import Queue
 from aa.shutter import Shutter
-from aa.storage import Storage
 from booth import Booth
-from helpers import JPEG, PHOTOS, Face, facts_of, until
+from helpers import JPEG, PHOTOS, Face, break_writes, facts_of, open_queue, photos_in, until
 
 
 class Camera:
@@ -145,30 +142,19 @@ async def a_reset_comes_though_a_shot_hangs_or_the_good_bye_breaks():
     assert camera.done == ["reset"]
 
 
-def _break(queue):
-    async def broken(*_):
-        raise OSError(5)
-
-    queue._write = broken
-
-
 async def a_card_that_dies_costs_no_photo_and_is_started_anew():
     app = Booth()
-    _break(app.queue)
+    break_writes("card")
     for command in ("c1", "c2", None):
         app.shutter.press("command", command)
     await until(lambda: app.resets and not app.shutter.busy)
-    kept = Queue("flash")
-    assert len(app.resets) == 1 and len(kept) == 3 and kept.photos() == app.said
-    assert [entry.seq for entry in kept] == [1, 2, 3] and app.finished == [("c1", True), ("c2", True)]
-    assert Storage("card").folder == "card"
-    assert Queue("card").photos() == kept.photos() and len(Queue("flash")) == 0, "the next boot sees to them"
+    assert len(app.resets) == 1 and photos_in("flash/photos") == app.said and len(app.said) == 3
+    assert [entry.seq for entry in app.queue] == [1, 2, 3] and app.finished == [("c1", True), ("c2", True)]
 
 
 async def a_broken_flash_is_started_anew_after_three_photos():
-    app = Booth()
-    app.storage.folder = "flash"
-    _break(app.queue)
+    app = Booth(card=False)
+    break_writes("flash")
     for count in range(3):
         assert app.resets == []
         app.shutter.press("command", "c{}".format(count))
@@ -179,7 +165,7 @@ async def a_broken_flash_is_started_anew_after_three_photos():
 
 async def a_full_card_is_no_failure():
     app = Booth()
-    app.queue._most = 0
+    app.queue._shelves[0]._most = 0
     for count in range(4):
         app.shutter.press("command", "c{}".format(count))
     await until(lambda: len(app.finished) == 4)
@@ -198,18 +184,9 @@ async def presses_during_the_good_bye_are_still_taken():
     assert len(app.resets) == 1 and not app.running.done()
 
 
-async def a_card_that_can_only_be_read_leaves_the_queue_on_flash():
-    board.FLASH_FOLDER = "flash"
-    await Queue("flash").add(memoryview(JPEG), facts_of(1, PHOTOS[0]), time.ticks_ms())
-    real, rescue.move_photos = rescue.move_photos, lambda *_: False
-    storage = Storage("card")
-    assert storage.folder == "flash" and storage.queue.photos() == [PHOTOS[0]]
-    rescue.move_photos = real
-
-
 async def a_marker_that_cannot_be_renamed_costs_no_ftp_session():
     app = object.__new__(App)
-    app.queue, app.face = Queue("card"), Face()
+    app.queue, app.face = open_queue("card"), Face()
     app.cost = ShotCost({"camera": 1, "send": 1})
     entry = await app.queue.add(memoryview(JPEG), facts_of(1, PHOTOS[0]), time.ticks_ms())
 

@@ -3,32 +3,33 @@
 import asyncio
 import time
 
+from aa import photofiles
 from booth import Booth
 from helpers import JPEG, until
 
 
-def _slow(queue, pause_ms):
+def _slow(pause_ms):
     """Have the card take its time for each photo. Returns the list of those that are written."""
-    real, written = queue._write, []
+    real, written = photofiles._write_picture, []
 
-    async def write(entry, frame):
+    async def write(path, frame):
         await asyncio.sleep_ms(pause_ms)
-        digest = await real(entry, frame)
-        written.append(entry)
+        digest = await real(path, frame)
+        written.append(path)
         return digest
 
-    queue._write = write
+    photofiles._write_picture = write
     return written
 
 
 def _photo(app, at):
-    with open(app.queue.path(list(app.queue)[at]), "rb") as file:
+    with app.queue.open(list(app.queue)[at]) as file:
         return file.read()
 
 
 async def a_press_while_the_card_is_slow_gets_the_frame_of_its_moment():
     app = Booth()
-    written = _slow(app.queue, 400)
+    written = _slow(400)
     for number in range(3):
         app.sensor.frame = JPEG[:-2] + bytes((number,)) * 70_000 + JPEG[-2:]
         app.shutter.press("button")
@@ -47,7 +48,7 @@ async def a_press_while_the_card_is_slow_gets_the_frame_of_its_moment():
 
 async def without_ram_for_a_copy_the_sensor_waits_for_the_card():
     app = Booth()
-    _slow(app.queue, 100)
+    _slow(100)
     app.sensor.frame = JPEG
 
     class Full:
@@ -88,7 +89,7 @@ async def an_empty_battery_takes_no_photo_and_says_so():
 
 async def presses_wait_in_turn_and_too_many_are_counted():
     app = Booth()
-    _slow(app.queue, 30)
+    _slow(30)
     taken = [app.shutter.press("button") for _ in range(14)]
     assert taken.count(False) == app.shutter.discarded == 6
     await until(lambda: len(app.queue) == 8 and not app.shutter.busy)
@@ -106,7 +107,7 @@ async def the_sensor_is_ready_before_the_first_press_unless_nobody_will_come():
 
 async def the_led_is_lit_from_the_press_until_all_is_written():
     app = Booth()
-    _slow(app.queue, 50)
+    _slow(50)
     for _ in range(2):
         app.shutter.press("button")
     await until(lambda: len(app.queue) == 2 and not app.shutter.busy)

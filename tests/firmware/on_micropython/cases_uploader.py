@@ -6,9 +6,8 @@ import time
 
 from aa import troubles
 from aa.ftpwire import FtpError, FtpLost
-from aa.queue import Queue
 from aa.uploader import Uploader
-from helpers import JPEG, PHOTOS, facts_of, until
+from helpers import JPEG, PHOTOS, facts_of, load_queue, open_queue, until
 
 _SECRETS = {"camera": "cam", "token": "t", "ftp": {"host": "127.0.0.1", "port": 1}}
 
@@ -71,10 +70,10 @@ def _start(queue):
 
 
 async def the_photo_just_taken_goes_first_and_then_the_oldest():
-    queue = Queue("q")
+    queue = open_queue()
     for index in (0, 1, 2):
         await _add(queue, index)
-    queue = Queue("q")  # they are of an earlier boot
+    queue = await load_queue()  # they are of an earlier boot
     await _add(queue, 3, ago_ms=100)
     session, _, running = _start(queue)
     await until(lambda: not len(queue))
@@ -83,7 +82,7 @@ async def the_photo_just_taken_goes_first_and_then_the_oldest():
 
 
 async def a_shot_during_an_upload_waits_its_turn_and_nobody_waits_for_it():
-    queue = Queue("q")
+    queue = open_queue()
     await _add(queue, 0, ago_ms=0)
     session, uploader, running = _start(queue)
     session.gate.clear()
@@ -97,9 +96,9 @@ async def a_shot_during_an_upload_waits_its_turn_and_nobody_waits_for_it():
 
 
 async def a_fresh_photo_is_not_asked_for_and_an_old_one_is_resumed():
-    queue = Queue("q")
+    queue = open_queue()
     await _add(queue, 0)
-    queue = Queue("q")
+    queue = await load_queue()
     session, _, running = _start(queue)
     session.sizes[_name(0)] = 100
     await _add(queue, 1, ago_ms=0)
@@ -109,23 +108,23 @@ async def a_fresh_photo_is_not_asked_for_and_an_old_one_is_resumed():
 
 
 async def what_the_server_has_in_full_is_not_sent_again_unless_it_asks():
-    queue = Queue("q")
+    queue = open_queue()
     await _add(queue, 0)
-    queue = Queue("q")
+    queue = await load_queue()
     session, _, running = _start(queue)
     session.sizes[_name(0)] = len(JPEG)
     await until(lambda: not len(queue))
     assert session.stored == []
-    queue.again(PHOTOS[0])
+    assert await queue.again(PHOTOS[0])
     await until(lambda: session.stored)
     assert session.stored == [(_name(0), 0)] and session.asked == [_name(0)]
     running.cancel()
 
 
 async def a_longer_file_on_the_server_is_replaced():
-    queue = Queue("q")
+    queue = open_queue()
     await _add(queue, 0)
-    queue = Queue("q")
+    queue = await load_queue()
     session, _, running = _start(queue)
     session.sizes[_name(0)] = len(JPEG) + 1
     await until(lambda: session.stored)
@@ -134,7 +133,7 @@ async def a_longer_file_on_the_server_is_replaced():
 
 
 async def a_refused_photo_is_put_off_and_holds_up_no_other():
-    queue = Queue("q")
+    queue = open_queue()
     await _add(queue, 0)
     await _add(queue, 1)
     session, _, running = _start(queue)
@@ -161,7 +160,7 @@ async def a_photo_whose_connection_broke_is_tried_again_soon():
 
 
 async def a_photo_put_off_before_ticks_wrapped_is_not_put_off_for_days():
-    queue = Queue("q")
+    queue = open_queue()
     entry = await _add(queue, 0)
     entry.not_before_ticks = time.ticks_add(time.ticks_ms(), 86_400_000)
     session, _, running = _start(queue)
@@ -170,7 +169,7 @@ async def a_photo_put_off_before_ticks_wrapped_is_not_put_off_for_days():
 
 
 async def a_photo_taken_before_ticks_wrapped_is_not_the_one_just_taken():
-    queue = Queue("q")
+    queue = open_queue()
     await _add(queue, 0)
     await _add(queue, 1, ago_ms=-86_400_000)
     session, _, running = _start(queue)
@@ -180,7 +179,7 @@ async def a_photo_taken_before_ticks_wrapped_is_not_the_one_just_taken():
 
 
 async def a_lost_session_is_opened_again_and_the_photo_resumed():
-    queue = Queue("q")
+    queue = open_queue()
     await _add(queue, 0, ago_ms=0)
     session, _, running = _start(queue)
     session.refusals[_name(0)] = [FtpLost("gone"), OSError(104), FtpError(421, "too many"), asyncio.TimeoutError()]
@@ -191,10 +190,10 @@ async def a_lost_session_is_opened_again_and_the_photo_resumed():
 
 
 async def a_photo_that_cannot_be_read_holds_up_no_other():
-    queue = Queue("q")
+    queue = open_queue()
     broken = await _add(queue, 0)
     await _add(queue, 1)
-    os.remove("q/" + broken.name + ".jpg")
+    os.remove(broken.base + ".jpg")
     session, _, running = _start(queue)
     await until(lambda: session.stored)
     assert [name for name, _ in session.stored] == [_name(1)]
@@ -202,7 +201,7 @@ async def a_photo_that_cannot_be_read_holds_up_no_other():
 
 
 async def after_a_lost_network_the_session_is_not_trusted():
-    queue = Queue("q")
+    queue = open_queue()
     session, uploader, running = _start(queue)
     await until(lambda: uploader.state == "up")
     uploader.drop("wifi lost")
@@ -211,7 +210,7 @@ async def after_a_lost_network_the_session_is_not_trusted():
 
 
 async def a_press_has_the_data_connection_opened_once():
-    queue = Queue("q")
+    queue = open_queue()
     session, uploader, running = _start(queue)
     await until(lambda: uploader.state == "up")
     uploader.expect()
@@ -224,7 +223,7 @@ async def a_press_has_the_data_connection_opened_once():
 
 
 async def a_press_ends_the_pause_between_two_tries():
-    queue = Queue("q")
+    queue = open_queue()
     session, uploader, running = _start(queue)
     opened = session.open
 
@@ -245,7 +244,7 @@ async def a_press_ends_the_pause_between_two_tries():
 
 
 async def a_full_server_is_shown_until_it_takes_a_photo():
-    queue = Queue("q")
+    queue = open_queue()
     await _add(queue, 0)
     session, uploader, running = _start(queue)
     session.refusals[_name(0)] = [FtpError(452, "no room")]
@@ -259,7 +258,7 @@ async def a_full_server_is_shown_until_it_takes_a_photo():
 
 
 async def how_much_of_a_photo_has_left_is_known():
-    queue = Queue("q")
+    queue = open_queue()
     session, uploader, running = _start(queue)
     entry = await _add(queue, 0)
     session.gate.clear()

@@ -1,7 +1,15 @@
 """What several cases need."""
 
 import asyncio
+import json
+import os
+import time
 from hashlib import sha256
+
+from aa import files, photofiles
+from aa.notes import Notes
+from aa.queue import Queue
+from aa.shelf import Shelf
 
 JPEG = (
     b"\xff\xd8\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
@@ -9,7 +17,7 @@ JPEG = (
 )
 # ITU T.81 K.3.3.1, the usual table for the first number of a block: how many codes of each length, and what they mean
 _DC_CODES = bytes((0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0)) + bytes(range(12))
-PHOTOS = tuple("abcdefghijklmnopqrstuvwxy" + last for last in "234567abcdefghijklmnop")
+PHOTOS = ["abcdefghijklmnopqrstuvwxy" + last for last in "234567abcdefghijklmnop"]
 
 
 def flat_jpeg(level, extra=0, side=160, step=8):
@@ -124,6 +132,88 @@ def facts_of(seq, photo, **more):
     }
     facts.update(more)
     return facts
+
+
+def open_queue(folder="q", **policy):
+    """Return the queue on one medium, as a boot opens it."""
+    return Queue([Shelf("Card", folder, **policy)], Notes("notes.json"))
+
+
+async def load_queue(folder="q", **policy):
+    """Return the queue on one medium, once all of it was looked at."""
+    queue = open_queue(folder, **policy)
+    await queue.load()
+    return queue
+
+
+async def add_photo(queue, index, **more):
+    """Write down photo number `index` of `PHOTOS`."""
+    return await queue.add(memoryview(JPEG), facts_of(queue.next_seq(), PHOTOS[index], **more), time.ticks_ms())
+
+
+async def hand_over(queue, entry):
+    """Mark a photo as announced and delivered, and let the queue see to its bounds."""
+    queue.mark(entry, announced=True, delivered=True)
+    await queue.tend()
+
+
+def files_in(folder="q"):
+    """Return the names of all files below a folder, sorted, with the folders that they are in."""
+    found = []
+    for item in files.listing(folder):
+        if item[1] == 0x4000:
+            found += [item[0] + "/" + name for name in files_in(folder + "/" + item[0])]
+        else:
+            found.append(item[0])
+    return sorted(found)
+
+
+def photos_in(folder="q", done=None):
+    """Return the ids of all photos with facts below a folder, oldest first; only those `done` (handed over) or not."""
+    names = files_in(folder)
+    photos = []
+    for name in names:
+        if name.endswith(".txt") and done in (None, name[:-4] + ".ok" in names):
+            with open(folder + "/" + name) as file:
+                photos.append(json.load(file)["photo"])
+    return photos
+
+
+class Os:
+    """The module `os`, but for what is given: to be put into a module that imports it."""
+
+    def __init__(self, **own):
+        self._own = own
+
+    def __getattr__(self, name):
+        return self._own[name] if name in self._own else getattr(os, name)
+
+
+def write_bytes(path, data=b"x"):
+    """Write a file."""
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+def break_writes(folder):
+    """Let no photo be written below a folder, until the function that this returns is called."""
+    picture, whole = photofiles._write_picture, files.write_whole
+
+    async def no_picture(path, frame):
+        if path.startswith(folder):
+            raise OSError(5)
+        return await picture(path, frame)
+
+    def nothing(path, data):
+        if path.startswith(folder):
+            raise OSError(5)
+        whole(path, data)
+
+    def mend():
+        photofiles._write_picture, files.write_whole = picture, whole
+
+    photofiles._write_picture, files.write_whole = no_picture, nothing
+    return mend
 
 
 def hexdigest(data):

@@ -1,0 +1,329 @@
+"""Folders, room and numbers: what stays on a card, what goes, and how much of it is known in RAM."""
+
+import asyncio
+import os
+import time
+
+from aa import files, photofiles, window
+from aa.ids import new_photo_id
+from aa.place import EACH
+from aa.queue import StorageFull
+from aa.storage import Storage
+from helpers import (
+    JPEG,
+    PHOTOS,
+    Os,
+    add_photo,
+    araises,
+    break_writes,
+    facts_of,
+    files_in,
+    hand_over,
+    load_queue,
+    open_queue,
+    photos_in,
+    write_bytes,
+)
+
+
+async def _add_many(queue, count):
+    """Add photos and return their ids."""
+    photos = []
+    for _ in range(count):
+        photos.append(new_photo_id())
+        await queue.add(memoryview(JPEG), facts_of(queue.next_seq(), photos[-1]), time.ticks_ms())
+        await queue.tend()
+    return photos
+
+
+async def _drain(queue, hand=None):
+    """Hand over all that wait, the oldest first; return their ids in this order."""
+    photos = []
+    while True:
+        await queue.tend()
+        entries = [entry for entry in queue if not entry.refusals]
+        if not entries:
+            return photos
+        photos.append(entries[0].photo)
+        (hand or queue.mark)(entries[0], True, True)
+
+
+async def a_folder_holds_so_many_and_goes_when_it_is_empty():
+    queue = open_queue(keep=3)
+    await _add_many(queue, 2 * EACH + 5)
+    assert os.listdir("q") and sorted(os.listdir("q")) == ["000000", "000001", "000002"]
+    assert len(os.listdir("q/000000")) == 2 * (EACH - 1) and len(os.listdir("q/000001")) == 2 * EACH
+    await _drain(queue)
+    await queue.tend()
+    assert os.listdir("q") == ["000002"] and len(photos_in()) == 3
+    queue = await load_queue(keep=0)
+    await queue.tend()
+    assert files_in() == [] and queue.next_seq() == 2 * EACH + 6
+
+
+async def thousands_wait_few_are_known_and_they_go_in_order():
+    """Of 300 photos of two boots no more than a window is in RAM, and none is left out or swapped."""
+    photos = await _add_many(await load_queue(), 200)
+    queue = await load_queue()
+    photos += await _add_many(queue, 100)
+    assert len(queue) == 300 and len(list(queue)) <= 96
+    most = []
+
+    def hand(*words):
+        most.append(len(list(queue)))
+        queue.mark(*words)
+
+    assert await _drain(queue, hand) == photos and max(most) <= 96 and len(queue) == 0
+
+
+async def photos_that_nobody_takes_hold_up_no_other_and_are_tried_again():
+    photos = await _add_many(await load_queue(), 200)
+    bad = set(photos[:150])
+    queue = await load_queue()
+    taken = []
+    window._ROUND_MS = 10_000_000
+    while len(taken) < 50:
+        await queue.tend()
+        entry = [entry for entry in queue if not entry.refusals][0]
+        if entry.photo in bad:
+            entry.refusals += 1
+        else:
+            taken.append(entry.photo)
+            queue.mark(entry, True, True)
+    assert taken == photos[150:] and len(queue) == 150 and len(list(queue)) <= 96
+    await queue.tend()
+    assert not [entry for entry in queue if not entry.refusals], "they had their turn"
+    window._ROUND_MS = 0
+    tried = set()
+    while tried != bad:
+        await queue.tend()
+        for entry in queue:
+            tried.add(entry.photo)
+            entry.refusals += 1
+
+
+async def what_is_handed_over_goes_oldest_first_and_what_waits_stays():
+    queue = open_queue()
+    for index in range(6):
+        entry = await add_photo(queue, index)
+        if index in (1, 2, 4):
+            await hand_over(queue, entry)
+    most = [5]
+    files.free_kb = lambda _: 10 if len(photos_in()) > most[0] else 1_000
+    await add_photo(queue, 6)
+    assert photos_in() == [PHOTOS[0]] + PHOTOS[2:7], "no more than need be"
+    most = [3]
+    await araises(StorageFull, add_photo(queue, 7))
+    assert photos_in() == [PHOTOS[0], PHOTOS[3], PHOTOS[5], PHOTOS[6]], "none that waits"
+    await hand_over(queue, queue.find(PHOTOS[5]))
+    await add_photo(queue, 8)
+    assert photos_in() == [PHOTOS[0], PHOTOS[3], PHOTOS[6], PHOTOS[8]]
+
+
+async def a_card_that_was_full_unawares_gives_way_as_well():
+    queue = open_queue()
+    for index in range(3):
+        await hand_over(queue, await add_photo(queue, index))
+    queue = await load_queue()
+    real = photofiles._write_picture
+
+    async def full(path, frame):
+        digest = await real(path, frame)
+        if len(photos_in()) > 1:
+            raise OSError(28)
+        return digest
+
+    photofiles._write_picture = full
+    await add_photo(queue, 3)
+    assert photos_in() == [PHOTOS[2], PHOTOS[3]]
+
+
+async def room_is_made_though_not_all_folders_were_read_yet():
+    queue = open_queue()
+    for index in range(3):
+        await hand_over(queue, await add_photo(queue, index))
+    queue = open_queue()
+    free_kb, files.free_kb = files.free_kb, lambda _: 10 if len(photos_in()) > 1 else 1_000
+    await add_photo(queue, 3)
+    files.free_kb = free_kb
+    assert photos_in() == [PHOTOS[2], PHOTOS[3]]
+
+
+async def a_photo_asked_for_once_more_is_not_deleted_though_it_was_next_to_go():
+    queue = open_queue(keep=2)
+    for index in range(3):
+        queue.mark(await add_photo(queue, index), True, True)
+    shelf = queue._shelves[0]
+    assert await shelf.prune() and photos_in() == PHOTOS[1:3], "the rest of the list is remembered"
+    assert await queue.again(PHOTOS[1]) and await shelf.prune()
+    assert photos_in() == [PHOTOS[1]] and not await shelf.prune() and len(await load_queue()) == 1
+
+
+async def photos_of_the_version_before_are_handed_over_from_their_folder():
+    os.mkdir("queue")
+    for seq in range(1, 81):
+        base = "queue/{:08d}-{}".format(seq, new_photo_id())
+        write_bytes(base + ".jpg", JPEG)
+        facts = facts_of(seq, base[-26:], bytes=len(JPEG), sha256="x")
+        files.write_json(base + (".sent" if seq <= 8 else ".json"), facts)
+    write_bytes("queue/00000081-" + PHOTOS[0] + ".jpg", JPEG[:50])  # torn
+    for taken in (81, 80):  # the torn one goes
+        queue = await load_queue(flat="queue", keep=4)
+        assert (len(queue), [one.seq for one in queue]) == (72, list(range(9, 41)))
+        assert queue.next_seq() == taken + 1
+    await add_photo(queue, 1)
+    queue = await load_queue(flat="queue", keep=4)
+    assert queue.next_seq() == 82 and not [one for one in files_in("queue") if one.startswith("00000081")]
+    seqs = []
+    while len(queue):
+        entry = list(queue)[0]
+        seqs.append(queue.facts(entry)["seq"])
+        await hand_over(queue, entry)
+    assert seqs == list(range(9, 82))
+    assert "queue" not in os.listdir()
+
+
+async def numbers_go_on_whatever_becomes_of_the_card():
+    first = await _add_many(open_queue("one"), EACH + 3)
+    assert open_queue("one").next_seq() == EACH + 4
+    assert open_queue("two").next_seq() == 2 * EACH, "what the other card had is not counted twice"
+    await add_photo(open_queue("two"), 0)
+    assert open_queue("one").next_seq() == 3 * EACH
+    os.remove("notes.json")
+    assert open_queue("one").next_seq() == EACH + 4 and len(await load_queue("one")) == len(first)
+
+
+async def an_empty_folder_says_that_its_numbers_are_taken():
+    await _add_many(open_queue(), EACH)
+    for name in files_in():
+        if name.startswith("000001"):
+            os.remove("q/" + name)
+    os.remove("notes.json")
+    assert open_queue().next_seq() == 2 * EACH
+
+
+async def a_folder_with_someone_elses_file_stays_and_is_used():
+    queue = open_queue(keep=0)
+    await _add_many(queue, EACH)
+    write_bytes("q/000000/holiday.jpg", b"x")
+    await _drain(queue)
+    assert files_in() == ["000000/holiday.jpg"]
+    assert len(await load_queue(keep=0)) == 0
+
+
+async def a_folder_that_cannot_be_read_costs_no_other():
+    await _add_many(open_queue(), 2 * EACH)
+
+    def listing(path):
+        if path == "q/000001":
+            raise OSError(5)
+        return os.ilistdir(path)
+
+    files.os = Os(ilistdir=listing)
+    queue = await load_queue()
+    assert len(queue) == EACH and not await queue.again(PHOTOS[0])
+    await add_photo(queue, 0)
+    assert await queue.again_all() == EACH + 1
+
+
+def _storage(card="card", most=64):
+    for folder in ("card", "flash"):
+        files.make_folder(folder)
+    return Storage(card, "flash", most)
+
+
+async def photos_go_to_flash_once_the_card_takes_no_more_and_from_there_to_the_server():
+    storage = _storage()
+    await add_photo(storage.queue, 0)
+    mend = break_writes("card")
+    await add_photo(storage.queue, 1)
+    assert storage.is_failing and photos_in("flash/photos") == [PHOTOS[1]] and len(storage.queue) == 2
+    storage = _storage()
+    assert not storage.is_failing and storage.folder == "card/photos", "it does not start anew for ever"
+    await storage.queue.load()
+    assert [one.photo for one in storage.queue] == PHOTOS[:2], "what is on the card can still be handed over"
+    await add_photo(storage.queue, 2)
+    assert photos_in("flash/photos") == PHOTOS[1:3] and not storage.is_failing
+    mend()
+    storage = _storage()
+    await add_photo(storage.queue, 3)
+    assert photos_in("card/photos") == [PHOTOS[0], PHOTOS[3]]
+    await storage.queue.load()
+    assert [one.photo for one in storage.queue] == PHOTOS[:4], "in the order that they were taken"
+    assert await _drain(storage.queue) == PHOTOS[:4]
+
+
+async def without_a_card_photos_wait_on_flash_and_their_numbers_go_on():
+    await _add_many(_storage().queue, EACH)
+    storage = _storage(card=None, most=2)
+    assert storage.folder == "flash/photos" and not storage.is_failing
+    await add_photo(storage.queue, 0)
+    assert list(storage.queue)[0].seq == 2 * EACH, "after all that may be on the card"
+    await add_photo(storage.queue, 1)
+    await araises(StorageFull, add_photo(storage.queue, 2))
+    assert storage.queue.trouble == ("Flash full", "bring near Wi-Fi")
+    storage = _storage()
+    await storage.queue.load()
+    assert len(storage.queue) == EACH + 2 and (await _drain(storage.queue))[-2:] == PHOTOS[:2]
+
+
+async def a_quarter_of_the_flash_is_left_to_others():
+    free = [700]
+    files.os = Os(statvfs=lambda _: (1024, 1024, 2048, free[0], free[0], 0, 0, 0, 0, 255))
+    queue = _storage(card=None).queue
+    free[0] = 512 + 64
+    await add_photo(queue, 0)
+    free[0] -= 1
+    await araises(StorageFull, add_photo(queue, 1))
+
+
+async def a_card_that_cannot_be_read_at_all_is_left_out():
+    write_bytes("card")
+    storage = Storage("card", ".", 64)
+    assert storage.folder == "./photos" and not storage.is_failing
+    await add_photo(storage.queue, 0)
+    assert photos_in("photos") == [PHOTOS[0]]
+
+
+async def a_photo_that_is_on_both_is_handed_over_as_one():
+    """The card failed after the picture, or after its facts, so it was written to flash too: it is no second photo."""
+    storage = _storage()
+    write, remove = photofiles.write_facts, files.remove
+
+    def before(path, facts):
+        if path.startswith("card"):
+            raise OSError(5)
+        write(path, facts)
+
+    def after(path, facts):
+        write(path, facts)
+        before(path, facts)
+
+    for index, broken in enumerate((before, after)):
+        photofiles.write_facts, files.remove = broken, lambda _: None
+        await add_photo(storage.queue, index)
+        photofiles.write_facts, files.remove = write, remove
+        storage = _storage()
+    assert files_in("card/photos") == ["000000/01.jpg", "000000/02.jpg", "000000/02.txt"]
+    await storage.queue.load()
+    assert [one.photo for one in storage.queue] == PHOTOS[:2]
+    assert await _drain(storage.queue) == PHOTOS[:2] and len(storage.queue) == 0
+    assert photos_in("flash/photos", True) == PHOTOS[:2] and photos_in("card/photos", True) == [PHOTOS[1]]
+    assert files_in("card/photos") == ["000000/02.jpg", "000000/02.ok", "000000/02.txt"]
+
+
+async def the_queue_looks_after_itself_as_long_as_it_runs():
+    await _add_many(open_queue(), 3 * EACH)
+    queue = open_queue(keep=5)
+    running = asyncio.create_task(queue.run())
+    count = 0
+    while count < 3 * EACH:
+        for entry in queue:
+            queue.mark(entry, True, True)
+            count += 1
+        queue.changed.clear()
+        if count < 3 * EACH:
+            await asyncio.wait_for(queue.changed.wait(), 5)
+    while len(photos_in()) > 5:
+        await asyncio.sleep_ms(5)
+    running.cancel()
