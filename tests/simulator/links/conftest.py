@@ -18,6 +18,7 @@ from aperture.store.database import Database, sqlite_url
 from aperture.tls import authority
 from aperture.tls.files import TlsFiles
 from broker.ftp import FtpServer
+from simulator.camera import waiting_photos
 
 _REPLIES = {
     "USER": "331 password",
@@ -205,5 +206,5 @@ def pid_of() -> Callable[[Any], int]:
 
 @pytest.fixture
 def waiting() -> Callable[[Any], list[Any]]:
-    """What waits on a virtual camera's card, as the manifests that it keeps there."""
-    return lambda camera: list((camera.folder / "card" / "queue").glob("*.json"))
+    """What waits on a virtual camera's card: the pictures."""
+    return lambda camera: waiting_photos(camera.folder / "card")

@@ -46,21 +46,16 @@ class Silent:
 
 async def captured_ms(camera, count, soon):
     """Press so many times, one soon after the other, and return how long each took to its frame, sorted."""
-    queue = camera.folder / "card" / "queue"
 
     def kept():
-        return {path.name for kind in ("json", "sent") for path in queue.glob(f"*.{kind}")}
+        return set((camera.folder / "card" / "photos").glob("*/*.txt"))
 
-    known, took = kept(), []
+    known = kept()
     for number in range(count):
         await camera.press(held_ms=60)
         await soon(lambda number=number: len(kept() - known) > number, "it is on the card")
         await asyncio.sleep(0.1)
-    for name in kept() - known:
-        for kind in ("json", "sent"):
-            with contextlib.suppress(FileNotFoundError):
-                took.append(json.loads((queue / name).with_suffix(f".{kind}").read_text())["stage_ms"]["captured"])
-                break
+    took = [json.loads(path.read_text())["stage_ms"]["captured"] for path in kept() - known]
     return sorted(took)
 
 
