@@ -149,7 +149,7 @@ async def a_refused_photo_is_put_off_and_holds_up_no_other():
 
 async def a_photo_whose_connection_broke_is_tried_again_soon():
     """The network is bad, not the photo: ten minutes of waiting would help nobody."""
-    queue = Queue("q")
+    queue = open_queue()
     await _add(queue, 0)
     session, _, running = _start(queue)
     session.refusals[_name(0)] = [FtpError(426, "a part came"), FtpError(425, "no data connection")]
