@@ -17,21 +17,21 @@ class Spare:
     """The slot at `root`, for example "/b"."""
 
     def __init__(self, root):
-        self._root = root + "/"
+        self._root = root
 
     async def empty_but(self, wanted):
         """Remove everything but whole files of `wanted`, dicts of path, bytes, sha256. Returns those that are missing.
 
         What an interrupted update had fetched is not fetched again.
         """
-        files.make_folder(self._root[:-1])
-        files.remove(self._root + _SEAL)
+        files.make_folder(self._root)
+        files.remove(self._path(_SEAL))
         files.sync()
         by_path = {one["path"]: one for one in wanted}
-        for path in list(_walk(self._root, "")):
+        for path in list(_walk(self._root)):
             one = by_path.get(path)
             if one is None or not await self.holds(one):
-                files.remove(self._root + path)
+                files.remove(self._path(path))
             else:
                 del by_path[path]
         return [one for one in wanted if one["path"] in by_path]
@@ -44,19 +44,18 @@ class Spare:
 
     def create(self, one):
         """Open a file of a bundle for writing."""
-        path = self._root + one["path"]
-        at = len(self._root)
-        while path.find("/", at) > 0:
-            at = path.find("/", at) + 1
-            files.make_folder(path[: at - 1])
-        return open(path, "wb")
+        folder = self._root
+        for name in one["path"].split("/")[:-1]:
+            folder += "/" + name
+            files.make_folder(folder)
+        return open(self._path(one["path"]), "wb")
 
     async def holds(self, one):
         """Whether the file is there as it should be, read back from the flash."""
         digest = Hash()
         piece = bytearray(_PIECE_BYTES)
         try:
-            with open(self._root + one["path"], "rb") as file:
+            with open(self._path(one["path"]), "rb") as file:
                 while True:
                     count = file.readinto(piece)
                     if not count:
@@ -69,14 +68,16 @@ class Spare:
     def seal(self, data):
         """Write bundle.json: the slot is whole."""
         files.sync()
-        files.write_whole(self._root + _SEAL, data)
+        files.write_whole(self._path(_SEAL), data)
+
+    def _path(self, inside):
+        return self._root + "/" + inside
 
 
-def _walk(root, inside):
-    """Give the paths of all files below `root`, relative to it."""
-    for entry in os.ilistdir(root + inside):
-        path = inside + entry[0]
+def _walk(folder, inside=""):
+    """Give the paths of all files below `folder`, relative to it."""
+    for entry in os.ilistdir(folder):
         if entry[1] == _FOLDER:
-            yield from _walk(root, path + "/")
+            yield from _walk(folder + "/" + entry[0], inside + entry[0] + "/")
         else:
-            yield path
+            yield inside + entry[0]

@@ -1,9 +1,19 @@
 import asyncio
+import json
+import os
 
 import pytest
 
-from aperture.commands import DEFAULT_TTL_MS, UNKNOWN_WAKE_MS, WAKE_MARGIN_MS, CameraAsleepError, Commands
-from aperture.contract.messages import Do, Presence
+from aperture.commands import (
+    DEFAULT_TTL_MS,
+    UNKNOWN_WAKE_MS,
+    WAKE_MARGIN_MS,
+    ArgumentsRejectedError,
+    CameraAsleepError,
+    CommandRefusedError,
+    Commands,
+)
+from aperture.contract.messages import Do, Presence, Status
 from aperture.hints import Hints
 from aperture.store import accounts, cameras, mailbox
 from aperture.store.accounts import Role
@@ -116,6 +126,49 @@ async def test_settings_that_are_asked_at_once_all_count(database, commands):
     await asyncio.gather(*(_make(commands, do=Do.CONFIGURE, args={f"s{index}": index}) for index in range(20)))
     known = database.read(lambda one: cameras.get(one, "cam")).config
     assert known == {f"s{index}": index for index in range(20)}
+
+
+def _lay(folder, name, at_s=1, **more):
+    facts = {"format": 1, "version": name, "mpy": "", "boards": ["aa3"]}
+    facts["files"] = [{"path": "aa/app.py", "bytes": 1, "sha256": "a" * 64}]
+    (folder / name).mkdir(parents=True)
+    (folder / name / "bundle.json").write_text(json.dumps(facts | more))
+    os.utime(folder / name / "bundle.json", (at_s, at_s))
+
+
+async def test_an_update_names_its_bundle_the_newest_if_none_is_said(database, hints, tmp_path):
+    """What a camera hears in days is what was newest when it was asked for."""
+    commands = Commands(database=database, hints=hints, firmware_dir=tmp_path / "firmware")
+    assert (await _make(commands, do=Do.UPDATE)).args == {}, "the folder is on another machine"
+    _lay(tmp_path / "firmware", "old", 1)
+    _lay(tmp_path / "firmware", "new", 2)
+    assert (await _make(commands, do=Do.UPDATE)).args == {"bundle": "new"}
+    assert (await _make(commands, do=Do.UPDATE, args={"bundle": None})).args == {"bundle": "new"}
+    assert (await _make(commands, do=Do.UPDATE, args={"bundle": "old"})).args == {"bundle": "old"}
+
+
+@pytest.mark.parametrize("args", [{"bundle": 7}, {"bundle": "../x"}, {"bundle": "newest"}, {"url": "http://x"}])
+async def test_an_update_takes_the_name_of_a_bundle_and_nothing_else(database, commands, args):
+    with pytest.raises(ArgumentsRejectedError):
+        await _make(commands, do=Do.UPDATE, args=args)
+    assert database.read(lambda one: mailbox.unsent(one, now_ms=NOW)) == []
+
+
+async def test_an_update_that_can_t_end_well_is_not_begun(database, hints, tmp_path):
+    """No such bundle; one for other boards; a camera that could not check its signature."""
+    commands = Commands(database=database, hints=hints, firmware_dir=tmp_path)
+    with pytest.raises(NotFoundError, match="no bundle yet"):
+        await _make(commands, do=Do.UPDATE)
+    _lay(tmp_path, "one")
+    with pytest.raises(NotFoundError, match="'two'"):
+        await _make(commands, do=Do.UPDATE, args={"bundle": "two"})
+    database.write(lambda one: cameras.set_status(one, camera="cam", status=Status(board="sim"), now_ms=NOW))
+    with pytest.raises(CommandRefusedError, match="aa3"):
+        await _make(commands, do=Do.UPDATE)
+    database.write(lambda one: one.exec_driver_sql("UPDATE camera SET update_key = NULL"))
+    with pytest.raises(CommandRefusedError, match="camera rotate cam"):
+        await _make(commands, do=Do.UPDATE)
+    assert database.read(lambda one: mailbox.unsent(one, now_ms=NOW)) == []
 
 
 async def test_cancelling_tells_how_far_it_is(database, commands):

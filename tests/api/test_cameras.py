@@ -46,6 +46,36 @@ def _commands(archive) -> int:
     return archive.database.read(lambda one: one.exec_driver_sql("SELECT count(*) FROM command").scalar())
 
 
+@pytest.mark.parametrize(
+    ("body", "args"), [(None, {}), ({}, {}), ({"bundle": None}, {}), ({"bundle": "1.0"}, {"bundle": "1.0"})]
+)
+async def test_a_camera_is_updated(archive, operator, body, args):
+    """202 with the command, whose progress is told once the camera tells it."""
+    answer = await operator.post("/api/v1/cameras/cam/update", json=body)
+    assert answer.status_code == 202
+    command = await _next_command(archive)
+    assert (command.do, command.args) == ("update", args)
+    reply = Reply(command=command.id, progress=40)
+    archive.database.write(lambda one: mailbox.answer(one, camera="cam", reply=reply, now_ms=now_ms()))
+    shown = (await operator.get(answer.headers["Location"])).json()
+    assert (shown["state"], shown["progress"]) == ("sent", 40)
+    await _answer(archive, command, detail="1.0")
+    shown = (await operator.get(answer.headers["Location"])).json()
+    assert (shown["state"], shown["detail"]) == ("done", "1.0")
+
+
+async def test_an_update_that_can_t_be_is_refused_in_words(archive, operator, reader):
+    """No bundle's name, no camera, a camera without a key, and nobody but an operator asks."""
+    assert (await operator.post("/api/v1/cameras/cam/update", json={"bundle": "../x"})).status_code == 422
+    assert (await operator.post("/api/v1/cameras/cam/update", json={"url": "x"})).status_code == 422
+    assert (await operator.post("/api/v1/cameras/nobody/update")).status_code == 404
+    assert (await reader.post("/api/v1/cameras/cam/update")).status_code == 403
+    archive.database.write(lambda one: one.exec_driver_sql("UPDATE camera SET update_key = NULL"))
+    answer = await operator.post("/api/v1/cameras/cam/update")
+    assert (answer.status_code, "update key" in answer.json()["detail"]) == (409, True)
+    assert _commands(archive) == 0
+
+
 async def test_cameras_are_listed_with_what_is_known(archive, reader, jpeg):
     archive.add_camera("a-dslr", ftp_only=True)
     archive.store(jpeg(64, 48))
