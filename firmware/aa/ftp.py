@@ -11,7 +11,7 @@ import asyncio
 import time
 
 from aa.ftpwire import REPLY_MS, Control, FtpError, FtpLost, passive_port, want
-from aa.net import close_stream, flush, open_stream, secure
+from aa.net import close_stream, flush, open_stream, receive, secure
 from aa.queue import MediumError
 from aa.tls import NOT_SPOKEN, TlsError
 
@@ -154,9 +154,9 @@ class Ftp:
             want(await self._control.reply(), 150, 125)
             if self._tls is not None:
                 self._data = secure(self._data, self._tls, self._host)
-                self._data.s.write(b"")  # starts the handshake
+                take(self._data.s.read(1) or b"")  # begins the handshake: a server that sends waits for it
             while True:
-                piece = await asyncio.wait_for_ms(self._data.read(_CHUNK_BYTES), _STALL_MS)
+                piece = await receive(self._data, _CHUNK_BYTES, _STALL_MS)
                 if not piece:
                     break
                 take(piece)

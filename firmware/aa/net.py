@@ -79,6 +79,19 @@ async def flush(stream, timeout_ms):
         raise TlsError(str(cause).strip(), NOT_TRUSTED)
 
 
+async def receive(stream, most, timeout_ms):
+    """Return the next bytes, at most so many; none at the end.
+
+    Raises:
+        TlsError: the server is not who it should be.
+        OSError, asyncio.TimeoutError: the connection broke, or nothing comes.
+    """
+    try:
+        return await asyncio.wait_for_ms(stream.read(most), timeout_ms)
+    except ValueError as cause:  # as in `flush`
+        raise TlsError(str(cause).strip(), NOT_TRUSTED)
+
+
 async def close_stream(stream):
     """Close for good: MicroPython's `Stream.close()` does nothing. No error of a dead socket comes through."""
     try:

@@ -25,6 +25,7 @@ from aperture.store import accounts, cameras, photos, schema
 from aperture.store.accounts import Role
 from aperture.store.database import Database, sqlite_url
 from aperture.store.mailbox import OPEN, Stored
+from aperture.tls.files import TlsFiles
 from simulator.available import why_not
 from simulator.bundle import build
 from simulator.camera import VirtualCamera
@@ -41,8 +42,8 @@ READY_S = 30.0
 class Server:
     """`aperture up`, in a process of its own, and its store."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.data_dir = folder, folder / "data"
+    def __init__(self, folder: Path, *, tls: bool = False) -> None:
+        self.folder, self.data_dir, self.tls = folder, folder / "data", tls
         self.firmware_dir = self.data_dir / "firmware"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -52,6 +53,10 @@ class Server:
             for part in ("MQTT", "FTP", "API")
             for what, value in (("HOST", "127.0.0.1"), ("PORT", "0"))
         }
+        if self.tls:
+            anywhere |= {"APERTURE_MQTT__TLS_PORT": "0", "APERTURE_FTP__TLS": "require"}
+            command = [sys.executable, "-m", "cli.main", "--data-dir", str(self.data_dir), "tls", "init"]
+            subprocess.run(command, cwd=self.folder, env=SCRUBBED, check=True, capture_output=True, timeout=60)
         with (self.folder / "up.out").open("ab") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "cli.main", "up"],
@@ -75,6 +80,7 @@ class Server:
         self.process.send_signal(signal.SIGINT)
         self.process.wait(20)
         self.database.close()
+        assert "Traceback" not in (self.folder / "up.out").read_text()
 
     @property
     def run(self) -> dict[str, Any]:
@@ -112,10 +118,23 @@ class Server:
         ended = await self.ended(await self.ask(camera, bundle=bundle))
         return ended.state, ended.error or ended.detail
 
-    def firmware(self, camera: str) -> str | None:
-        """What the camera last said that it runs."""
+    def status(self, camera: str) -> dict[str, Any]:
+        """What the camera said last of itself."""
         known = self.database.read(lambda connection: cameras.get(connection, camera))
-        return ((known and known.status) or {}).get("firmware")
+        return (known and known.status) or {}
+
+    def firmware(self, camera: str) -> str | None:
+        """What it runs."""
+        return self.status(camera).get("firmware")
+
+    def settings(self, camera: str) -> dict[str, Any]:
+        """What it is set to."""
+        return self.status(camera).get("settings") or {}
+
+    def presence(self, camera: str) -> str:
+        known = self.database.read(lambda connection: cameras.get(connection, camera))
+        assert known is not None
+        return known.presence
 
     def stored(self, camera: str) -> list[bytes]:
         """The bytes of this camera's photos."""
@@ -152,14 +171,16 @@ class Camera(VirtualCamera):
             name=name,
             token=token,
             update_key=known if update_key is None else update_key,
-            host="127.0.0.1",
-            mqtt_port=server.run["mqtt"]["port"],
+            host="localhost" if server.tls else "127.0.0.1",
+            mqtt_port=server.run["mqtt"]["tls_port" if server.tls else "port"],
             ftp_port=server.run["ftp"]["port"],
             folder=folder,
             cache=CACHE,
+            ca=TlsFiles.of(server.data_dir).ca_der if server.tls else None,
             **more,
         )
         self.server = server
+        self.cache = CACHE
         self.lines: list[str] = []
         self.listen(self.lines.append)
 
@@ -222,7 +243,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     server.start()
     yield server
     server.stop()
-    assert "Traceback" not in (server.folder / "up.out").read_text()
+
+
+@pytest.fixture
+def tls_server(server: Server, tmp_path: Path) -> Iterator[Server]:
+    """One that talks TLS only with cameras."""
+    server = Server(tmp_path, tls=True)
+    server.start()
+    yield server
+    server.stop()
 
 
 MakeCamera = Callable[..., Awaitable[Camera]]
@@ -233,13 +262,13 @@ async def make_camera(server: Server, tmp_path: Path, request: pytest.FixtureReq
     """Make a camera that is online; its name is the test's own."""
     async with AsyncExitStack() as stack:
 
-        async def make(*, update_key: str | None = None, **more: Any) -> Camera:
+        async def make(*, update_key: str | None = None, on: Server = server, **more: Any) -> Camera:
             name = f"cam-{abs(hash((request.node.name, time.time_ns()))) % 10**9}"
-            camera = Camera(server, name, tmp_path / name, update_key, **more)
+            camera = Camera(on, name, tmp_path / name, update_key, **more)
             await camera.is_known()
             await stack.enter_async_context(camera)
             await camera.says("mqtt up")
-            await eventually(lambda: server.firmware(name) is not None, f"{name} is known")
+            await eventually(lambda: on.firmware(name) is not None, f"{name} is known")
             return camera
 
         yield make
@@ -257,14 +286,20 @@ MakeBundle = Callable[..., Bundle]
 def make_bundle(server: Server, tmp_path: Path) -> MakeBundle:
     """Build the firmware under another version, with pieces of text replaced: `{"aa/mqtt.py": (old, new)}`."""
 
-    def make(version: str, edits: dict[str, tuple[str, str]] | None = None, *, compiled: bool = False) -> Bundle:
+    def make(
+        version: str,
+        edits: dict[str, tuple[str, str]] | None = None,
+        *,
+        compiled: bool = False,
+        on: Server = server,
+    ) -> Bundle:
         source = tmp_path / f"source-{version}"
         shutil.copytree(FIRMWARE, source, ignore=shutil.ignore_patterns("__pycache__"))
         for path, (old, new) in (edits or {}).items():
             text = (source / path).read_text()
             assert text.count(old) == 1, f"{path}: {old}"
             (source / path).write_text(text.replace(old, new))
-        return build(server.firmware_dir, version=version, compiled=compiled, source=source)
+        return build(on.firmware_dir, version=version, compiled=compiled, source=source)
 
     return make
 

@@ -4,9 +4,12 @@ import asyncio
 import json
 import shutil
 
+import aiomqtt
 import pytest
 
 from aperture.contract.messages import Do
+from simulator.camera import VirtualCamera
+from simulator.firmware import device_files
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -255,3 +258,53 @@ async def test_another_update_waits_for_its_turn(server, camera, make_bundle):
     second = await server.ask(camera.name, bundle="4.6.1")
     assert (await server.ended(first)).detail == "4.6.0"
     assert (await server.ended(second)).error == "busy"
+
+
+async def test_over_tls(tls_server, make_camera, make_bundle):
+    """The same over MQTT and FTP with certificates, where nothing is said in the clear."""
+    camera = await make_camera(on=tls_server)
+    make_bundle("5.0.0", compiled=True, on=tls_server)
+    assert await tls_server.update(camera.name, "5.0.0") == ("done", "5.0.0")
+    await camera.is_well()
+
+
+async def test_an_operator_asks_for_it_over_mqtt(server, camera, make_bundle, eventually):
+    """`request` takes `update` as JSON, like anything else that can be asked."""
+    make_bundle("5.1.0")
+    password = json.loads(await server.cli("account", "add", f"op-{camera.name}"[:32], "--role", "operator", "--json"))[
+        "password"
+    ]
+    body = json.dumps({"do": "update", "args": {"bundle": "5.1.0"}})
+    until = asyncio.get_running_loop().time() + 20
+    while True:
+        try:
+            async with aiomqtt.Client(
+                "127.0.0.1", server.run["mqtt"]["port"], username=f"op-{camera.name}"[:32], password=password
+            ) as client:
+                await client.publish(f"aperture/{camera.name}/request", body, qos=1)
+                break
+        except aiomqtt.MqttError:
+            assert asyncio.get_running_loop().time() < until
+            await asyncio.sleep(0.1)
+    await eventually(lambda: server.firmware(camera.name) == "5.1.0", "it is updated")
+
+
+async def test_a_virtual_camera_stays_updated_until_there_is_newer_firmware_to_flash(
+    server, camera, make_bundle, monkeypatch, tmp_path
+):
+    """Its next start lays nothing over it; new sources, as a developer makes them, do."""
+    make_bundle("5.2.0")
+    assert await server.update(camera.name, "5.2.0") == ("done", "5.2.0")
+    again = VirtualCamera(
+        name=camera.name, token="t", host="127.0.0.1", mqtt_port=1, ftp_port=1, folder=camera.folder, cache=camera.cache
+    )
+    await camera.stop()
+    async with again:
+        assert camera.slots == {"active": "b", "trial": None}
+    (tmp_path / "newer").mkdir()
+    (tmp_path / "newer/slots.json").write_text('{"active":  "a", "trial": null}')
+    files = device_files() | {"/slots.json": tmp_path / "newer/slots.json"}
+    monkeypatch.setattr("simulator.camera.device_files", lambda: files)
+    async with again:
+        assert camera.slots == {"active": "a", "trial": None}
+        assert not (camera.flash / "b").exists()

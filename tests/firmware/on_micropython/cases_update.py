@@ -7,12 +7,13 @@ import sys
 from binascii import hexlify
 from hashlib import sha256
 
-from aa import VERSION, bundle, slots, update
+from aa import VERSION, bundle, net, slots, update
 from aa.bundle import BadBundle
 from aa.ftpwire import FtpError, FtpLost
 from aa.spare import Spare
+from aa.tls import NOT_TRUSTED, TlsError
 from aa.update import Updater
-from helpers import hexdigest, raises, until
+from helpers import araises, hexdigest, raises, until
 
 KEY = bytes(range(32))
 FILES = {
@@ -404,3 +405,16 @@ async def a_power_cut_goes_on_where_it_was_and_not_for_ever():
         app.start()
     assert await app.outcome() == ("c1", False, "interrupted")
     assert not _exists("update.json")
+
+
+class _Impostor:
+    """A stream whose other end has no certificate of ours, as MicroPython tells it."""
+
+    async def read(self, most):
+        raise ValueError("The certificate is not correctly signed by the trusted CA\n")
+
+
+async def an_impostor_on_the_data_connection_is_a_lost_link():
+    """Not the end of the part of the camera that updates."""
+    error = await araises(TlsError, net.receive(_Impostor(), 10, 1000))
+    assert error.kind == NOT_TRUSTED and isinstance(error, update._LOST)
