@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from aperture.tls.sockets import TlsSocket, secure
 from broker.ftp.engine import DTPHandler, PassiveDTP
 from broker.ftp.errors import RefusedError
-from broker.ftp.tls import TlsSocket, secure
 
 if TYPE_CHECKING:
     from broker.ftp.session import Session

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from aperture.settings import FtpTls
+from aperture.tls.sockets import TlsSocket, secure
 from broker.ftp.control import Control
 from broker.ftp.errors import RefusedError
-from broker.ftp.tls import TlsSocket, secure
 
 if TYPE_CHECKING:
     from broker.ftp.server import Listener

@@ -6,13 +6,16 @@ closes, the other one is closed, too.
 
 import asyncio
 import socket
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
+from functools import partial
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 import structlog
 
 from aperture.tls.files import LiveContext
+from aperture.tls.sockets import TlsSocket, secure
 from broker.mqtt import ports
 from broker.mqtt.engine import Address
 from broker.mqtt.errors import BrokerStartError
@@ -21,6 +24,7 @@ from broker.ration import Ration
 log = structlog.get_logger(__name__)
 
 _MOST: Final = 2048
+_MOST_STRANGERS: Final = _MOST // 4
 _BACKLOG: Final = 256
 _HANDSHAKE_S: Final = 20.0  # an ESP32 computes long over it
 _CONNECT_S: Final = 5.0
@@ -30,7 +34,7 @@ _BREATH_S: Final = 0.5
 _CHUNK_BYTES: Final = 65536
 _LINES_PER_S: Final = 5
 
-_Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+T = TypeVar("T")
 
 
 class Front:
@@ -42,6 +46,7 @@ class Front:
         self._broker = broker
         self._certificate = certificate
         self._connections: set[asyncio.Task[None]] = set()
+        self._strangers: dict[asyncio.Task[None], bool] = {}
         self._ration = Ration(per_s=_LINES_PER_S)
         self.port = listen.port
 
@@ -86,50 +91,81 @@ class Front:
             self._connections.add(task)
             task.add_done_callback(self._connections.discard)
 
-    async def _serve(self, connection: socket.socket, address: str) -> None:
+    async def _serve(self, plain: socket.socket, address: str) -> None:
         try:
-            client = await self._shake_hands(connection)
-        except OSError as error:
-            connection.close()
-            if self._ration.allows():
-                reason = getattr(error, "reason", None) or str(error)
-                log.warning(
-                    "mqtt tls failed",
-                    reason=reason.lower().replace("_", " "),
-                    address=address,
-                    unsaid=self._ration.take_unsaid(),
-                )
-            return
-        opened = [client[1]]
-        try:
-            async with asyncio.timeout(_CONNECT_S):
-                broker = await asyncio.open_connection(self._broker.host, self._broker.port)
-            opened.append(broker[1])
-            await _join(client, broker)
-        except OSError as error:  # it is being started again: the client will come back
-            log.debug("mqtt broker not reached", error=str(error))
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with closing(secure(plain, self._certificate.current())) as connection:
+                client = _Client(connection)
+                self._make_room()
+                async with asyncio.timeout(_HANDSHAKE_S):
+                    await client.shake_hands()
+                self._strangers.pop(_this_task(), None)
+                await self._pass_on(client)
+        except OSError as error:  # the client is gone, or TLS does not want to
+            if self._strangers.pop(_this_task(), None) and self._ration.allows():
+                reason = str(error.strerror or error or "no handshake").lower().replace("_", " ")
+                log.warning("mqtt tls failed", reason=reason, address=address, unsaid=self._ration.take_unsaid())
         finally:
-            for writer in opened:
-                writer.transport.abort()
+            self._strangers.pop(_this_task(), None)
+            plain.close()
 
-    async def _shake_hands(self, connection: socket.socket) -> _Ends:
-        """Return the client's end.
+    def _make_room(self) -> None:
+        """Turn out those who have been shaking hands for longest: they may hold a quarter of the connections."""
+        self._strangers[_this_task()] = True
+        while len(self._strangers) > _MOST_STRANGERS:
+            oldest = next(iter(self._strangers))
+            del self._strangers[oldest]
+            oldest.cancel()
 
-        Raises:
-            OSError: TLS, or the client, does not want to.
-        """
+    async def _pass_on(self, client: "_Client") -> None:
+        async with asyncio.timeout(_CONNECT_S):
+            reader, writer = await asyncio.open_connection(self._broker.host, self._broker.port)
+        try:
+            await _join(client, reader, writer)
+        finally:
+            writer.transport.abort()
+
+
+class _Client:
+    """The client's end: what is read and written is under TLS."""
+
+    def __init__(self, connection: TlsSocket) -> None:
+        self._connection = connection
+
+    async def shake_hands(self) -> None:
+        await self._when_ready(self._connection.do_handshake, reading=True)
+
+    async def read(self) -> bytes:
+        return await self._when_ready(lambda: self._connection.recv(_CHUNK_BYTES), reading=True)
+
+    async def write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        async with asyncio.timeout(_SLOW_S):
+            while rest:
+                sent = await self._when_ready(partial(self._connection.send, rest), reading=False)
+                rest = rest[sent:]
+
+    async def _when_ready(self, work: Callable[[], T], *, reading: bool) -> T:
+        """Do it, as often as it has to wait for the network."""
         loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(loop=loop)
-        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        transport, _ = await loop.connect_accepted_socket(
-            lambda: protocol,
-            connection,
-            ssl=self._certificate.current(),
-            ssl_handshake_timeout=_HANDSHAKE_S,
-            ssl_shutdown_timeout=_GOODBYE_S,
-        )
-        return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
+        add, remove = (loop.add_reader, loop.remove_reader) if reading else (loop.add_writer, loop.remove_writer)
+        while True:
+            try:
+                return work()
+            except BlockingIOError:
+                ready = asyncio.Event()
+                add(self._connection, ready.set)
+                try:
+                    await ready.wait()
+                finally:
+                    remove(self._connection)
+
+
+def _this_task() -> "asyncio.Task[None]":
+    task = asyncio.current_task()
+    if task is None:
+        raise RuntimeError("not in a task")
+    return task
 
 
 def _listener(host: str, port: int) -> socket.socket:
@@ -139,27 +175,33 @@ def _listener(host: str, port: int) -> socket.socket:
     return listener
 
 
-async def _join(client: _Ends, broker: _Ends) -> None:
-    """Pass bytes both ways until one end closes; then close the other, after what is on its way to it."""
+async def _join(client: _Client, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Pass bytes both ways until one end closes; to the broker what is on its way still gets."""
     ways = {
-        asyncio.create_task(_pass(client[0], broker[1]), name="mqtt to the broker"),
-        asyncio.create_task(_pass(broker[0], client[1]), name="mqtt from the broker"),
+        asyncio.create_task(_to_broker(client, writer), name="mqtt to the broker"),
+        asyncio.create_task(_from_broker(reader, client), name="mqtt from the broker"),
     }
     try:
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for way in ways:
             way.cancel()
+        await asyncio.wait(ways)
+    writer.close()
     async with asyncio.timeout(_GOODBYE_S):
-        for writer in (client[1], broker[1]):
-            writer.close()
-        for writer in (client[1], broker[1]):
-            await writer.wait_closed()
+        await writer.wait_closed()
 
 
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _to_broker(client: _Client, writer: asyncio.StreamWriter) -> None:
     with suppress(OSError):  # it is closed, and so the other end will be
-        while data := await reader.read(_CHUNK_BYTES):
+        while data := await client.read():
             writer.write(data)
             async with asyncio.timeout(_SLOW_S):
                 await writer.drain()
+            await asyncio.sleep(0)  # neither of the two need have waited: others have their turn
+
+
+async def _from_broker(reader: asyncio.StreamReader, client: _Client) -> None:
+    with suppress(OSError):
+        while data := await reader.read(_CHUNK_BYTES):
+            await client.write(data)

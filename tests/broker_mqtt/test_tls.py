@@ -257,3 +257,21 @@ async def test_a_client_that_does_not_read_is_given_up(
             return sum(task.get_name().startswith("mqtt over tls from") for task in asyncio.all_tasks()) == 1
 
         await wait_until(is_gone)
+
+
+@pytest.mark.parametrize("kind", [BrokerKind.NATS])
+async def test_strangers_make_room(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who connects and does not shake hands is turned out for those who come later, the first first; nobody else is."""
+    monkeypatch.setattr(front_module, "_MOST_STRANGERS", 3)
+    async with (
+        house.listening(house.client("porch"), "aperture/porch/command") as porch,
+        contextlib.AsyncExitStack() as stack,
+    ):
+        silent = [await stack.enter_async_context(raw(house)) for _ in range(8)]
+        async with asyncio.timeout(5):
+            for reader, _ in silent[:5]:
+                with contextlib.suppress(ConnectionResetError):
+                    assert await reader.read() == b""
+        async with house.client("shed"), await house.server() as server:
+            await server.publish("aperture/porch/command", b"{}", qos=1)
+        await porch.until_heard("aperture/porch/command")
