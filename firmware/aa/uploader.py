@@ -175,7 +175,7 @@ class Uploader(Link):
             self.sending = None
             self.become(UP)
         entry.again = False
-        entry.refusals = 0
+        entry.refusals = entry.breaks = 0
         self.lasting = None
         self.did_well()
         entry.send_ms = time.ticks_diff(time.ticks_ms(), started)
@@ -205,9 +205,12 @@ class Uploader(Link):
         """Try the others first. The photo stays here: the server may be mended, or the card put back."""
         log.warning("photo put off", photo=entry.photo, why=log.words(cause))
         self.trouble = self.lasting = troubles.of_photo(cause)
-        pauses_ms = _BROKEN_PAUSE_MS if getattr(cause, "code", None) in _BROKEN else _REFUSED_PAUSE_MS
-        pause = pauses_ms[min(entry.refusals, len(pauses_ms) - 1)]
-        entry.refusals += 1
+        if getattr(cause, "code", None) in _BROKEN:
+            pause = _BROKEN_PAUSE_MS[min(entry.breaks, len(_BROKEN_PAUSE_MS) - 1)]
+            entry.breaks += 1
+        else:
+            pause = _REFUSED_PAUSE_MS[min(entry.refusals, len(_REFUSED_PAUSE_MS) - 1)]
+            entry.refusals += 1
         entry.not_before_ticks = time.ticks_add(time.ticks_ms(), pause)
 
 

@@ -25,7 +25,7 @@ class Entry:
     taken_ticks = None
     said_ticks = None
     said_times = 0
-    refusals = 0
+    refusals = breaks = 0  # how often the server, or the network on the way to it, did not take it
     not_before_ticks = None
     camera_ms = radio_ticks = None  # what it cost, see `battery.ShotCost`
     send_ms = 0
@@ -44,7 +44,7 @@ class Entry:
     @property
     def is_stuck(self):
         """Whether it was refused, or is handed over and can't be marked so."""
-        return bool(self.refusals or (self.announced and self.delivered))
+        return bool(self.refusals or self.breaks or (self.announced and self.delivered))
 
 
 class Window:

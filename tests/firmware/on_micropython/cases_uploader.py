@@ -269,3 +269,15 @@ async def how_much_of_a_photo_has_left_is_known():
     session.gate.set()
     await until(lambda: uploader.sending is None)
     running.cancel()
+
+
+async def a_broken_connection_makes_no_later_refusal_cost_more():
+    """Else the first 451 after a few breaks on a bad link would put a photo off for minutes."""
+    queue = Queue("q")
+    entry = await _add(queue, 0)
+    session, _, running = _start(queue)
+    session.refusals[_name(0)] = [FtpError(426, "cut"), FtpError(426, "cut"), FtpError(451, "disk")]
+    await until(lambda: entry.refusals == 1, 8_000)
+    left_ms = time.ticks_diff(entry.not_before_ticks, time.ticks_ms())
+    assert entry.breaks == 2 and 4_000 < left_ms <= 5_000
+    running.cancel()
