@@ -95,8 +95,8 @@ class App:
             ("announcer", self.announcer.run, self.announcer.pulse),
             ("commands", self.commands.run, self.commands.pulse),
             ("update", self.updater.run, self.updater.pulse),
-            ("display", self.face.show_for_ever, None),
-            ("status", self.face.tell_for_ever, None),
+            ("display", self.face.show_for_ever, self.face.showing),
+            ("status", self.face.tell_for_ever, self.face.telling),
             ("sleeper", self.sleeper.run, self.sleeper.pulse),
         ))
 

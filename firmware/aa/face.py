@@ -10,6 +10,7 @@ import time
 from aa import VERSION
 from aa.display import BRIGHT, DARK, DIM
 from aa.messages import encode_status
+from aa.pulse import Pulse
 
 _STATUS_CHANGE_MS = 1_000
 _REDRAW_MS = 250
@@ -22,6 +23,7 @@ _SHIFT_MS = 60_000
 _IDENTIFY_MS = 6_000
 _BLINK_MS = 500
 _GOOD_NIGHT_MS = 1_500
+_LATE_MS = 30_000
 
 
 class Face:
@@ -36,6 +38,7 @@ class Face:
         self._shown = None
         self._stirred_ticks = time.ticks_ms()
         self._in_use = self._blinks = False
+        self.showing, self.telling = Pulse(), Pulse()
 
     @property
     def _scene(self):
@@ -131,11 +134,13 @@ class Face:
             await self._app.shooter.first_photo(_PHOTO_MS)
         self._app.display.open()
         while True:
+            self.showing.within(_LATE_MS)
             self._redraw.clear()
             self._urgent.clear()
             await self._still(_LONGEST_SHOT_MS, until_busy=False)
             next_ms = await self._show()
             await _wait(self._urgent, _REDRAW_MS)
+            self.showing.within(next_ms + _LATE_MS)
             await _wait(self._redraw, max(0, next_ms - _REDRAW_MS))
 
     async def _show(self):
@@ -182,6 +187,7 @@ class Face:
     async def tell_for_ever(self):
         """Publish a status after each change, and now and then without one."""
         while True:
+            self.telling.within(self._app.settings["status_every_ms"] + _LATE_MS)
             self.tell()
             await asyncio.sleep_ms(_STATUS_CHANGE_MS)  # news come in bursts
             await _wait(self._news, self._app.settings["status_every_ms"])

@@ -62,3 +62,16 @@ def test_the_firmwares_own_rules_hold(check):
         cwd=FIRMWARE.parent, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
+
+
+def test_every_part_of_the_camera_promises_the_watchdog_something():
+    """One without a pulse could spin for ever, and be fed for."""
+    tree = ast.parse((FIRMWARE / "aa" / "app.py").read_text())
+    [call] = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "Supervisor(self.board).run"
+    ]
+    parts = call.args[0].elts
+    assert len(parts) >= 10
+    assert [part.elts[0].value for part in parts if not ast.unparse(part.elts[2]).startswith("self.")] == []
