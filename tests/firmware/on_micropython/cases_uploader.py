@@ -273,7 +273,7 @@ async def how_much_of_a_photo_has_left_is_known():
 
 async def a_broken_connection_makes_no_later_refusal_cost_more():
     """Else the first 451 after a few breaks on a bad link would put a photo off for minutes."""
-    queue = Queue("q")
+    queue = open_queue()
     entry = await _add(queue, 0)
     session, _, running = _start(queue)
     session.refusals[_name(0)] = [FtpError(426, "cut"), FtpError(426, "cut"), FtpError(451, "disk")]
