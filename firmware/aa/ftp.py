@@ -11,7 +11,7 @@ import asyncio
 import time
 
 from aa.ftpwire import REPLY_MS, Control, FtpError, FtpLost, passive_port, want
-from aa.net import close_stream, flush, open_stream, receive, secure
+from aa.net import close_stream, flush, open_stream, put, receive, secure
 from aa.queue import MediumError
 from aa.tls import NOT_SPOKEN, TlsError
 
@@ -224,7 +224,7 @@ class Ftp:
                 raise MediumError(str(cause))
             if not count:
                 return
-            self._data.write(view[:count])
+            put(self._data, view[:count])
             await flush(self._data, _STALL_MS)
             done += count
             if self.sent is not None:

@@ -5,7 +5,7 @@
 
 import asyncio
 
-from aa.net import Lost, Refused, close_stream, flush, open_stream, secure
+from aa.net import Lost, Refused, close_stream, flush, open_stream, put, secure
 
 REPLY_MS = 15_000
 _LONGEST_LINE = 512
@@ -76,7 +76,7 @@ class Control:
         for line in lines:
             if "\r" in line or "\n" in line:
                 raise ValueError("a line break in an FTP command")
-        self._stream.write(("\r\n".join(lines) + "\r\n").encode())
+        put(self._stream, ("\r\n".join(lines) + "\r\n").encode())
         await flush(self._stream, REPLY_MS)
 
     async def ask(self, line):

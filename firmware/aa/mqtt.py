@@ -9,7 +9,7 @@ import time
 
 from aa import log, wire
 from aa.link import UP, Link
-from aa.net import Lost, Refused, close_stream, flush, open_stream, secure
+from aa.net import Lost, Refused, close_stream, flush, open_stream, put, secure
 from aa.tls import Tls
 
 _KINDS = ("command", "ack", "photo")
@@ -179,7 +179,7 @@ class Mqtt(Link):
     async def _flush(self, timeout_ms):
         data = self._wire.take()
         if data:
-            self._stream.write(data)
+            put(self._stream, data)
             await flush(self._stream, timeout_ms)
             self._spoke = time.ticks_ms()
 

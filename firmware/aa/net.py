@@ -63,6 +63,19 @@ def secure(stream, tls, host):
     return asyncio.StreamWriter(tls.wrap(stream.s, host), {})
 
 
+def put(stream, data):
+    """Write; what the network does not take at once waits for `flush`.
+
+    Raises:
+        TlsError: the server is not who it should be: the whole handshake may take place in here.
+        OSError: the connection broke.
+    """
+    try:
+        stream.write(data)
+    except ValueError as cause:  # MicroPython's way to say that a certificate does not hold
+        raise TlsError(str(cause).strip(), NOT_TRUSTED)
+
+
 async def flush(stream, timeout_ms):
     """Wait until all that was written has been taken by the network.
 
@@ -75,7 +88,7 @@ async def flush(stream, timeout_ms):
         return
     try:
         await asyncio.wait_for_ms(stream.drain(), timeout_ms)
-    except ValueError as cause:  # MicroPython's way to say that a certificate does not hold
+    except ValueError as cause:  # as in `put`
         raise TlsError(str(cause).strip(), NOT_TRUSTED)
 
 
@@ -88,7 +101,7 @@ async def receive(stream, most, timeout_ms):
     """
     try:
         return await asyncio.wait_for_ms(stream.read(most), timeout_ms)
-    except ValueError as cause:  # as in `flush`
+    except ValueError as cause:  # as in `put`
         raise TlsError(str(cause).strip(), NOT_TRUSTED)
 
 

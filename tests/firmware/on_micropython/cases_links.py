@@ -8,7 +8,8 @@ import time
 from aa import dns, link, troubles
 from aa.ftpwire import FtpError, FtpLost
 from aa.mqtt import Mqtt
-from aa.net import Lost
+from aa.net import Lost, put
+from aa.tls import TlsError
 from aa.uploader import Uploader
 from aa.wire import new_client
 from helpers import araises, serve, until
@@ -229,6 +230,22 @@ def a_client_of_many_packets_runs_out_of_no_identifiers():
 
 def what_ends_a_connection_is_one_family():
     assert issubclass(FtpLost, Lost) and troubles.of_link(FtpLost("x")) == troubles.LOST
+
+
+class _Distrusts:
+    """A stream under TLS whose first write does the whole handshake, for the answer came at once."""
+
+    def write(self, data):
+        raise ValueError("\nThe certificate is not correctly signed by the trusted CA\n")
+
+
+def a_certificate_that_does_not_hold_ends_the_connection_and_no_part_of_the_camera():
+    try:
+        put(_Distrusts(), b"CONNECT")
+    except TlsError as cause:
+        assert troubles.of_link(cause) == troubles.BAD_CERTIFICATE
+        return
+    raise AssertionError("a ValueError would have ended the part")
 
 
 def a_server_that_wants_tls_is_said_to():
