@@ -76,6 +76,7 @@ def _add_simulate(commands: Subparsers) -> None:
     )
     which = simulate.add_mutually_exclusive_group(required=True)
     which.add_argument("name", nargs="?", help="a camera that `aperture camera add` made, or that runs already")
+    which.add_argument("--cable", type=Path, metavar="PORT", help="run a bare board on a serial port, to be flashed")
     which.add_argument("--fleet", type=_number(1, 999), metavar="N", help="run so many cameras, fleet-001 and on")
     simulate.add_argument("--token", help="its token (default: APERTURE_CAMERA_TOKEN, else a new one, voiding the old)")
     simulate.add_argument("--update-key", metavar="KEY", help="its update key (default: as it is kept here)")
@@ -182,7 +183,7 @@ def _add_firmware(commands: Subparsers) -> None:
 
 def _add_flash(commands: Subparsers) -> None:
     flash = _add(
-        commands, "flash", "cli.flash.command:flash", "put firmware and secrets on a camera over a cable", json=True
+        commands, "flash", "cli.flash.start:flash", "put firmware and secrets on a camera over a cable", json=True
     )
     flash.add_argument("port", help="the serial port that it is on, like /dev/ttyUSB0")
     flash.add_argument("--camera", required=True, metavar="NAME", help="what it is called; it is added where it is new")

@@ -18,7 +18,7 @@ from aperture.store import accounts
 from aperture.store.accounts import Role
 from aperture.store.errors import NotFoundError
 from aperture.tls.files import TlsFiles
-from cli import fleet, logs, runfile
+from cli import cable, fleet, logs, runfile
 from cli.console import converse
 from cli.demo import DATA_DIR
 from cli.errors import CommandLineError
@@ -36,8 +36,10 @@ async def simulate(options: argparse.Namespace, settings: Settings) -> int:
 
     if options.fleet is not None:
         return await fleet.run(options, _where_something_runs(settings))
-    check_name(options.name)
     logs.configure(level=logging.WARNING)  # what the camera says is shown by the console
+    if options.cable is not None:
+        return await cable.run(options.cable, _where_something_runs(settings))
+    check_name(options.name)
     try:
         for data_dir in _places(settings):
             async with attached(options.name, folder_of(data_dir, options.name)) as there:

@@ -46,6 +46,7 @@ class SerialBoard:
         self._process: asyncio.subprocess.Process | None = None
         self._supervisor: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
+        self._bitten = False
         self._open = AsyncExitStack()
 
     @property
@@ -69,7 +70,7 @@ class SerialBoard:
             os.truncate(self.flash, self._flash_kb * 1024)
         scene = DrawnScene(self.folder.name)
         self._bench = await self._open.enter_async_context(
-            Bench(scene=scene, taken=self.folder / "taken", oled_png=self.folder / "oled.png")
+            Bench(scene=scene, taken=self.folder / "taken", oled_png=self.folder / "oled.png", bite=self._bite)
         )
         self.plug()
         self.power_on()
@@ -83,6 +84,8 @@ class SerialBoard:
 
     def plug(self) -> None:
         """Plug the cable in: the port appears."""
+        if self._host is not None:
+            return
         ours, theirs = pty.openpty()
         tty.setraw(theirs)
         os.set_blocking(ours, False)
@@ -122,6 +125,11 @@ class SerialBoard:
         self._woken.set()
         await self._bench.send("press 80")
 
+    @property
+    def pixels(self) -> bytes:
+        """What its display shows."""
+        return self._bench.pixels
+
     async def say(self, line: str) -> None:
         """Tell its surroundings something, as a virtual camera's: "wifi down"."""
         await self._bench.send(line)
@@ -132,9 +140,11 @@ class SerialBoard:
         while True:
             self._uart.start(typed_stays=not main)
             code = await self._run(cause, reason, main=main)
-            main, cause, reason = True, "hard", ""
+            main, cause, reason = True, "watchdog" if self._bitten else "hard", ""
             if code == _DEEP_SLEEP:
                 cause, reason = "deepsleep", await self._sleep()
+            elif self._bitten:
+                self._bitten = False
             elif code == -signal.SIGINT:  # Ctrl-C, when /main.py had just ended by itself
                 main = False
             elif code != _RESET:  # the end of MicroPython's prompt: a soft reset
@@ -189,10 +199,17 @@ class SerialBoard:
             os.close(self._chip)
 
     def _interrupt(self) -> None:
-        process = self._process
-        if process is not None and process.returncode is None:
+        self._signal(signal.SIGINT)
+
+    def _bite(self) -> None:
+        """Its watchdog was not fed."""
+        self._bitten = True
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGINT)
+                os.kill(self._process.pid, number)
 
     def _read_from_chip(self) -> None:
         while data := _read(self._chip):

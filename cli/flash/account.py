@@ -34,6 +34,11 @@ class Standing:
     words: str
     token: str | None = field(repr=False)
 
+    @property
+    def is_rotated(self) -> bool:
+        """Whether its old token will be void."""
+        return not self.is_new and self.token is None
+
 
 def look(place: Place, name: str, on_board: dict[str, Any] | None) -> Standing:
     """Look at the account of a camera, and change nothing.

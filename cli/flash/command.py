@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from aperture.contract.ids import check_name
 from aperture.settings import BrokerKind, FtpTls, Settings
 from aperture.store.cameras import Camera
 from cli import output
@@ -32,6 +33,7 @@ _LOOPBACK: Final = ("127.", "localhost", "::1")
 async def flash(options: argparse.Namespace, settings: Settings) -> int:
     """Flash a camera and wait until it is online."""
     display = Display(json=options.json)
+    check_name(options.camera)
     board = boards.load(options.board)
     with Place(settings) as place, tempfile.TemporaryDirectory(prefix="aperture-flash-") as work:
         server = _server(place, options.host)
@@ -41,7 +43,11 @@ async def flash(options: argparse.Namespace, settings: Settings) -> int:
         try:
             return await _Job(options, place, board, server, display, writer, Path(work)).run()
         except asyncio.CancelledError:
+            await writer.let_go()
             raise FlashError("stopped. Run the same command again: it goes on where this one ended") from None
+        except Exception:
+            await writer.let_go()
+            raise
 
 
 @dataclass(slots=True)
@@ -76,19 +82,24 @@ class _Job:
             FlashError: it does not work; the board has what it had before.
         """
         secrets: dict[str, Any] | None = None
-        for left in reversed(range(_TRIES)):
-            try:
-                todo = plan.make(firmware, found)
-                await self.writer.write(todo)
-                secrets = secrets or await asyncio.to_thread(self._secrets, standing, network, found)
-                await self.writer.finish(todo, secrets, found)
-            except CableError:
-                if not left:
-                    raise
-                found = await self.writer.meet_again()
-            else:
-                return todo
-        raise CableError(f"the board on {self.options.port} is cut off again and again: try another cable")
+        tries = 0
+        try:
+            while True:
+                tries += 1
+                try:
+                    todo = plan.make(firmware, found)
+                    await self.writer.write(todo)
+                    secrets = secrets or await asyncio.to_thread(self._secrets, standing, network, found)
+                    await self.writer.finish(todo, secrets, found)
+                except CableError:
+                    if tries == _TRIES:
+                        raise
+                    found = await self.writer.meet_again()
+                else:
+                    return todo
+        except CableError as error:
+            void = secrets is not None and standing.is_rotated
+            raise CableError(f"{error}{', but its old token is void already' if void else ''}") from None
 
     def _say_who_it_was(self, found: Survey) -> None:
         before = (found.secrets or {}).get("camera")

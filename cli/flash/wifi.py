@@ -7,8 +7,10 @@ everyone on this machine could read it. It is kept in `<data>/wifi.json`, readab
 import getpass
 import json
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
@@ -112,16 +114,35 @@ def _given(password_file: Path | None) -> str | None:
 
 def _ask(ssid: str | None, password_file: Path | None) -> Network:
     password = _given(password_file)
+    try:
+        return _type(ssid, password)
+    except (KeyboardInterrupt, EOFError):
+        print()
+        raise FlashError("stopped, and nothing was changed") from None
+
+
+def _type(ssid: str | None, password: str | None) -> Network:
     if (ssid is None or password is None) and not sys.stdin.isatty():
         raise FlashError(
             "the camera's Wi-Fi is not known, and nobody can be asked here: give --wifi SSID, and its password in "
             f"--wifi-password-file FILE or in {VARIABLE}"
         )
-    if ssid is None:
-        ssid = input("Wi-Fi's name (SSID): ").strip()
-    if password is None:
-        password = getpass.getpass(f"Password of {ssid} (empty for an open network): ")
+    with _interruptible():
+        if ssid is None:
+            ssid = input("Wi-Fi's name (SSID): ").strip()
+        if password is None:
+            password = getpass.getpass(f"Password of {ssid} (empty for an open network): ")
     return Network(ssid, password)
+
+
+@contextmanager
+def _interruptible() -> Generator[None]:
+    """Have Ctrl-C end a question: the event loop would only take note of it, and the question go on."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _check(network: Network) -> None:
@@ -137,4 +158,8 @@ def _check(network: Network) -> None:
 
 
 def _yes(question: str) -> bool:
-    return input(question).strip().lower() in {"", "y", "yes"}
+    with _interruptible():
+        try:
+            return input(question).strip().lower() in {"", "y", "yes"}
+        except (KeyboardInterrupt, EOFError):
+            return False

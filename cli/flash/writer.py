@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from cli.flash.survey import Survey
 
 _BACK_S: Final = 10.0  # a board that restarts is back by then, one that was unplugged is not
 _LOOK_S: Final = 0.2
+_LET_GO_S: Final = 5.0
 
 
 class Writer:
@@ -27,6 +29,7 @@ class Writer:
         self.removed: list[str] = []
         self._port, self._board, self._display, self._work = port, board, display, work
         self._remote = Remote(port)
+        self._held = False  # it was stopped by us, and does not run
 
     async def meet(self) -> Survey:
         """Stop what runs on the board and look at what it is.
@@ -35,6 +38,7 @@ class Writer:
             FlashError: it can't be a camera as it is; with what to do.
         """
         image = self._board.image
+        self._held = True
         await asyncio.to_thread(port.wake, self._port, image)
         self._remote = Remote(self._port)
         found = await survey.survey(self._remote)
@@ -60,7 +64,7 @@ class Writer:
             if time.monotonic() > deadline:
                 raise CableError(
                     f"the board on {self._port} was cut off in the middle. Plug it in again and run the same command, "
-                    "which goes on where this one ended; until then it has what it had before"
+                    "which goes on where this one ended. Until then it has what it had before"
                 )
             await asyncio.sleep(_LOOK_S)
         self._display.say("          the board was away for a moment: going on")
@@ -114,6 +118,14 @@ class Writer:
     async def reset(self) -> None:
         """Have the board start anew."""
         await self._remote.run(["reset"])
+        self._held = False
+
+    async def let_go(self) -> None:
+        """After a failure: have a board that we stopped run again what it had before, if that can be."""
+        if self._held and port.is_there(self._port):
+            with suppress(FlashError, TimeoutError):
+                async with asyncio.timeout(_LET_GO_S):
+                    await self.reset()
 
     def _small_file(self, path: str, content: dict[str, Any]) -> list[str]:
         source = self._work / path.lstrip("/")

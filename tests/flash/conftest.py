@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -152,6 +152,20 @@ def server(tmp_path_factory: pytest.TempPathFactory, libraries: Path) -> Iterato
     one.start()
     yield one
     one.stop()
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], object]], Awaitable[None]]:
+    """Wait until something is so."""
+
+    async def wait(condition: Callable[[], object]) -> None:
+        for _ in range(int(_PATIENCE_S * 10)):
+            if condition():
+                return
+            await asyncio.sleep(0.1)
+        raise AssertionError("it did not come to be so")
+
+    return wait
 
 
 @pytest.fixture

@@ -255,3 +255,53 @@ async def test_ftp_that_does_not_work_is_told_although_the_camera_is_online(serv
         assert "FTP does not work for it yet" in said
         await board.power_off()
         serving.close()
+
+
+async def test_a_camera_that_could_not_be_flashed_runs_on(server, flashed, until):
+    """Whatever is wrong is found after the board was stopped: it is started again with what it has."""
+    board = await flashed()
+    before = server.cli("camera", "show", "front")["seen_at_ms"]
+    run = await server.flash(str(board.port), *BASE[:-1], "x" * 40)
+    assert "1 to 32 bytes" in await run.ends(1)
+    await until(lambda: server.cli("camera", "show", "front")["seen_at_ms"] != before)
+
+
+def test_what_is_not_installed_is_told(server):
+    """mpremote and pyserial are an extra."""
+    import subprocess
+    import sys
+
+    script = (
+        "import sys, importlib.util as u; find = u.find_spec\n"
+        "u.find_spec = lambda name, *more: None if name in ('serial', 'mpremote') else find(name, *more)\n"
+        "from cli.main import main; main(['flash', '/dev/ttyUSB0', '--camera', 'x', '--board', 'aa3'])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, cwd=server.folder
+    )
+    assert done.returncode == 1
+    assert "pip install 'aperture-archive[flash]'" in done.stderr
+
+
+async def test_it_can_be_tried_without_hardware(server, tmp_path, until):
+    """`aperture simulate --cable` is a board to flash; its console pulls the cable and presses the shutter."""
+    import asyncio
+    import sys
+
+    port = tmp_path / "ttyUSB5"
+    cable = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "cli.main", "simulate", "--cable", str(port),
+        cwd=server.folder, env=server.environment, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        shown = ""
+        while "Ctrl-C ends it" not in shown:
+            shown += (await cable.stdout.readline()).decode()
+        assert f"flash {port} --camera NAME --board sim" in shown
+        run = await server.flash(str(port), "--camera", "tried", *BASE[2:-1], "simulated")
+        await run.ends()
+        cable.stdin.write(b"cable out\n")
+        await until(lambda: not port.is_symlink())
+    finally:
+        cable.send_signal(signal.SIGINT)
+        assert await cable.wait() == 0

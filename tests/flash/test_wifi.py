@@ -1,11 +1,13 @@
 """The Wi-Fi is asked for once, in a way that nobody reads over a shoulder, and given to the next camera."""
 
 import asyncio
+import fcntl
 import json
 import os
 import pty
 import stat
 import sys
+import termios
 from contextlib import suppress
 
 import pytest
@@ -38,6 +40,7 @@ class Terminal:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),  # so that Ctrl-C is a signal
         )
         os.close(theirs)
         return self
@@ -60,7 +63,10 @@ class Terminal:
                 await asyncio.sleep(0.01)
 
     def type(self, line: str) -> None:
-        os.write(self._ours, line.encode() + b"\n")
+        self.press(line + "\n")
+
+    def press(self, keys: str) -> None:
+        os.write(self._ours, keys.encode())
 
     async def ends(self) -> int:
         async with asyncio.timeout(60):
@@ -106,6 +112,23 @@ async def test_after_a_no_it_is_not_kept(server, make_board):
         terminal.type("n")
         assert await terminal.ends() == 0, terminal.shown
     assert not (server.data_dir / "wifi.json").exists()
+
+
+async def test_ctrl_c_at_the_question_changes_nothing_and_the_camera_goes_on(server, flashed, until):
+    """It was stopped to be looked at: it runs again what it had."""
+    board = await flashed()
+    await board.power_off()
+    (board.flash / "secrets.json").rename(board.flash / "kept.json")
+    board.power_on()
+    async with Terminal(server, str(board.port), "--camera", "nobody", *BASE) as terminal:
+        await terminal.says("name (SSID):")
+        (board.flash / "kept.json").rename(board.flash / "secrets.json")
+        before = server.cli("camera", "show", "front")["seen_at_ms"]
+        terminal.press("\x03")
+        assert await terminal.ends() == 1
+        assert "nothing was changed" in terminal.shown
+    await until(lambda: server.cli("camera", "show", "front")["seen_at_ms"] != before)
+    assert "nobody" not in {camera["camera"] for camera in server.cli("camera", "list")}
 
 
 async def test_the_password_may_come_from_a_file(server, flashed, tmp_path):
