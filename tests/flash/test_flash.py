@@ -50,10 +50,10 @@ async def test_one_command_makes_a_camera_of_a_board(server, make_board):
         assert f"{number}/" in said, "a line for each file"
 
 
-async def test_no_secret_is_printed_or_left_on_this_machine(server, make_board):
-    """Neither token nor password is in the output, the repository's folder or an argument; temporary files go."""
-    board = await make_board()
-    run = await server.flash(str(board.port), *BASE, TMPDIR=str(server.folder))
+async def test_no_secret_is_printed_or_left_on_this_machine(server, flashed):
+    """Neither token nor password is in the output or the server's log; temporary files go; nothing is remembered."""
+    board = await flashed()
+    run = await server.flash(str(board.port), *named("quiet"), TMPDIR=str(server.folder))
     said = await run.ends()
     secrets = secrets_of(board)
     for secret in (secrets["token"], secrets["update_key"], secrets["wifi"]["password"]):

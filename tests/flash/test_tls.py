@@ -18,11 +18,11 @@ def tls_server(server_class, tmp_path, libraries) -> Iterator:
     one.stop()
 
 
-async def test_the_camera_has_the_certificate_and_comes_online(tls_server, make_board):
+async def test_the_camera_has_the_certificate_and_comes_online(tls_server, flashed):
     """`/ca.der` is on the board, the secrets say that both are by TLS, and both get through."""
     tls_server.cli("tls", "init", "--host", "127.0.0.1")
     tls_server.start()
-    board = await make_board()
+    board = await flashed()
     base = ("--camera", "safe", "--board", "sim", "--host", "127.0.0.1", "--wifi", "home")
     said = await (await tls_server.flash(str(board.port), *base)).ends()
     assert "Online" in said

@@ -298,8 +298,8 @@ async def test_it_can_be_tried_without_hardware(server, tmp_path, until):
         while "Ctrl-C ends it" not in shown:
             shown += (await cable.stdout.readline()).decode()
         assert f"flash {port} --camera NAME --board sim" in shown
-        run = await server.flash(str(port), "--camera", "tried", *BASE[2:-1], "simulated")
-        await run.ends()
+        run = await server.flash(str(port), "--camera", "tried", *BASE[2:-1], "simulated", "--dry-run")
+        assert "would copy" in await run.ends()
         cable.stdin.write(b"cable out\n")
         await until(lambda: not port.is_symlink())
     finally:

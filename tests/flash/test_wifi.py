@@ -77,9 +77,9 @@ class Terminal:
         return self._process.returncode
 
 
-async def test_it_is_asked_once_without_showing_the_password_and_kept_for_the_next_camera(server, make_board, tmp_path):
+async def test_it_is_asked_once_without_showing_the_password_and_kept_for_the_next_camera(server, flashed):
     """After a yes it is in a private file; another board is flashed without a question; a bar shows the progress."""
-    board = await make_board()
+    board = await flashed(lambda flash: [(flash / name).unlink() for name in ("secrets.json", "main.py")])
     try:
         async with Terminal(server, str(board.port), "--camera", "asked", *BASE) as terminal:
             await terminal.says("name (SSID):")
@@ -103,8 +103,8 @@ async def test_it_is_asked_once_without_showing_the_password_and_kept_for_the_ne
         (server.data_dir / "wifi.json").unlink(missing_ok=True)
 
 
-async def test_after_a_no_it_is_not_kept(server, make_board):
-    board = await make_board()
+async def test_after_a_no_it_is_not_kept(server, flashed):
+    board = await flashed()
     async with Terminal(server, str(board.port), "--camera", "forgetful", *BASE, "--wifi", "my net") as terminal:
         await terminal.says("Password of my net")
         terminal.type(SECRET)
