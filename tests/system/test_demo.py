@@ -99,3 +99,15 @@ def test_the_demo_ends_cleanly(demo):
     assert not (demo.data_dir / "run.json").exists()
     assert [child for child in children if child.is_running() and child.status() != "zombie"] == []
     assert "Traceback" not in demo.output
+
+
+@needs_micropython
+def test_the_demo_s_camera_can_be_updated(demo, until):
+    """It has the key that its server signs with."""
+    until(lambda: online(demo), "the camera is online")
+    bundle = demo.cli("firmware", "build", "--sources", "--version", "9.0.0")["bundle"]
+    answer = demo.client.post("/api/v1/cameras/demo/update", json={"bundle": bundle})
+    assert answer.status_code == 202, answer.text
+    place = answer.headers["Location"]
+    until(lambda: demo.client.get(place).json()["state"] in {"done", "failed"}, "the update ends")
+    assert demo.client.get(place).json()["detail"] == "9.0.0"

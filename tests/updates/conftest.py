@@ -28,15 +28,15 @@ from aperture.store.mailbox import OPEN, Stored
 from aperture.tls.files import TlsFiles
 from simulator.available import why_not
 from simulator.bundle import build
-from simulator.camera import VirtualCamera
+from simulator.camera import Power, VirtualCamera
 from simulator.errors import LibraryError
 from simulator.firmware import FIRMWARE
 from simulator.libraries import ensure_libraries
 
 CACHE = Path(__file__).parents[2] / ".cache"
 SCRUBBED = {name: value for name, value in os.environ.items() if not name.startswith("APERTURE_")}
-PATIENCE_S = 60.0
-READY_S = 30.0
+PATIENCE_S = 90.0
+READY_S = 100.0
 
 
 class Server:
@@ -137,7 +137,7 @@ class Server:
         return known.presence
 
     def stored(self, camera: str) -> list[bytes]:
-        """The bytes of this camera's photos."""
+        """The bytes of this camera's photos, sorted."""
         from sqlalchemy import select
 
         rows = self.database.read(
@@ -147,7 +147,7 @@ class Server:
                 )
             ).all()
         )
-        return [(self.data_dir / "photos" / camera / f"{row.id}.jpg").read_bytes() for row in rows]
+        return sorted((self.data_dir / "photos" / camera / f"{row.id}.jpg").read_bytes() for row in rows)
 
 
 async def eventually(condition: Callable[[], object], what: str) -> None:
@@ -167,17 +167,19 @@ class Camera(VirtualCamera):
         )
         known = server.database.read(lambda connection: accounts.update_key(connection, name))
         self.token = token
+        ports = {
+            "mqtt_port": server.run["mqtt"]["tls_port" if server.tls else "port"],
+            "ftp_port": server.run["ftp"]["port"],
+        }
         super().__init__(
             name=name,
             token=token,
             update_key=known if update_key is None else update_key,
             host="localhost" if server.tls else "127.0.0.1",
-            mqtt_port=server.run["mqtt"]["tls_port" if server.tls else "port"],
-            ftp_port=server.run["ftp"]["port"],
             folder=folder,
             cache=CACHE,
             ca=TlsFiles.of(server.data_dir).ca_der if server.tls else None,
-            **more,
+            **{**ports, **more},
         )
         self.server = server
         self.cache = CACHE
@@ -217,16 +219,19 @@ class Camera(VirtualCamera):
 
     async def is_well(self) -> None:
         """It is online and takes photos, and all that it ever took arrive, each once and whole."""
+        before = self.frame_count()
+        await eventually(lambda: self.power is Power.ON, "it has power")
         await self.press()
-        await eventually(lambda: not self._waiting(), "nothing waits on the card")
-        taken = sorted(path.read_bytes() for path in self.taken.glob("*.jpg"))
-        assert taken
-        await eventually(lambda: len(self.server.stored(self.name)) == len(taken), "all photos are stored")
-        assert sorted(self.server.stored(self.name)) == taken
+        await eventually(lambda: self.frame_count() > before, "the press is taken")
+        await eventually(
+            lambda: self.server.stored(self.name) == sorted(path.read_bytes() for path in self.taken.glob("*.jpg")),
+            "each photo is stored, once",
+        )
+        queue = self.folder / "card" / "queue"
+        await eventually(lambda: not list(queue.glob("*.json")), "nothing waits on the card")
 
-    def _waiting(self) -> bool:
-        pressed = len(list(self.taken.glob("*.jpg")))
-        return not pressed or bool(list((self.folder / "card" / "queue").glob("*.json")))
+    def frame_count(self) -> int:
+        return len(list(self.taken.glob("*.jpg")))
 
 
 @pytest.fixture(scope="session")

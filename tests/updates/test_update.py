@@ -10,6 +10,7 @@ import pytest
 from aperture.contract.messages import Do
 from simulator.camera import VirtualCamera
 from simulator.firmware import device_files
+from simulator.link import Link, Quality
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -308,3 +309,19 @@ async def test_a_virtual_camera_stays_updated_until_there_is_newer_firmware_to_f
     async with again:
         assert camera.slots == {"active": "a", "trial": None}
         assert not (camera.flash / "b").exists()
+
+
+async def test_a_photo_overtakes_an_update_on_a_slow_link(server, make_camera, make_bundle, eventually):
+    """It waits for the rest of one small file at most, while the update has seconds to go."""
+    where = {"mqtt": server.run["mqtt"]["port"], "ftp": server.run["ftp"]["port"]}
+    async with Link(ports=where) as link:
+        camera = await make_camera(mqtt_port=link.ports["mqtt"], ftp_port=link.ports["ftp"])
+        link.quality = Quality(bits_per_s=400_000, delay_ms=5)
+        make_bundle("5.3.0")
+        command = await server.ask(camera.name, bundle="5.3.0")
+        await eventually(lambda: (server.look(command).progress or 0) >= 10, "it is under way")
+        await camera.press()
+        await camera.says("photo delivered")
+        assert server.look(command).progress < 60
+        assert (await server.ended(command)).detail == "5.3.0"
+        await camera.is_well()
