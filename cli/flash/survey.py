@@ -71,10 +71,20 @@ for name, path in (("slots", "/slots.json"), ("secrets", "/secrets.json")):
         out[name] = None
 facts = os.statvfs("/")
 out["free"], out["block"], out["files"] = facts[0] * facts[3], facts[0], files
-try:
-    out["photos"] = sum(name.endswith(".jpg") for name in os.listdir("/queue"))
-except OSError:
-    out["photos"] = 0
+def waiting(folder):
+    try:
+        entries = list(os.ilistdir(folder))
+    except OSError:
+        return 0
+    names, count = [entry[0] for entry in entries], 0
+    for entry in entries:
+        name = entry[0]
+        if entry[1] & 0x4000:
+            count += waiting(folder + "/" + name)
+        elif name.endswith(".jpg"):
+            count += name[:-4] + ".ok" not in names and name[:-4] + ".sent" not in names
+    return count
+out["photos"] = waiting("/photos") + waiting("/queue")
 print("@survey " + json.dumps(out))
 """
 
