@@ -116,11 +116,11 @@ class Ears:
         if kind == "shutter" and self.acks:
             await self.say("ack", photo=json.loads(message.payload)["photo"], state="announced")
 
-    async def say(self, kind: str, **fields: object) -> None:
+    async def say(self, kind: str, *, retained: bool = False, **fields: object) -> None:
         await self._connected.wait()
         assert self._client is not None
         body = json.dumps({"now_ms": time.time_ns() // 1_000_000, **fields})
-        await self._client.publish(f"aperture/cam/{kind}", body, qos=1)
+        await self._client.publish(f"aperture/cam/{kind}", body, qos=1, retain=retained)
 
     async def command(self, ident: str, do: str, **args: object) -> None:
         await self.say("command", id=ident, do=do, args=args, expires_at_ms=time.time_ns() // 1_000_000 + 20_000)
