@@ -92,7 +92,7 @@ async def test_a_press_can_be_followed_to_discord(make_camera, ears, ftp, upload
         await camera.press()
         [manifest] = await ears.hears("shutter")
         await soon(lambda: says(ears, "uploading photo 1"), "its status tells of the upload")
-        await soon(lambda: (uploads / f"{manifest['photo']}.jpg").exists(), "the photo is there")
+        await soon((uploads / f"{manifest['photo']}.jpg").exists, "the photo is there")
         await soon(lambda: shows(camera, "stored", TITLE), "it is stored")
         await ears.say("photo", id="a" * 26, camera="cam", state="stored", origin="camera", deliveries=POSTED)
         await ears.say("photo", id=manifest["photo"], camera="cam", state="stored", origin="camera", deliveries=POSTED)
