@@ -1,18 +1,15 @@
-"""An update on a real FAT, cut after each of its writes in turn: what boots is whole, and the update goes on."""
+"""An update on real FAT and LittleFS, cut after its writes in turn: what boots is whole, and the update goes on."""
 
 import gc
 import os
 import sys
 
 import cases_update
-import vfs
 from aa import bundle, slots
 from aa.bundle import Hash
 from aa.update import Updater
-from cases_fat import Card
 from cases_update import FILES
-
-_BLOCK = 512
+from medium import Medium
 
 
 class App(cases_update.App):
@@ -65,10 +62,8 @@ def _is_right(root):
     return len(wanted) == len(FILES)
 
 
-def _flash():
-    card = Card(bytearray(256 * _BLOCK))
-    vfs.VfsFat.mkfs(card)
-    vfs.mount(vfs.VfsFat(card), "/card")
+def _flash(kind):
+    medium = Medium(kind).format().mount("/card")
     for folder in ("/card/a", "/card/a/aa", "/card/a/boards", "/card/b", "/card/b/aa"):
         os.mkdir(folder)
     for path, text in (
@@ -79,60 +74,63 @@ def _flash():
     ):
         with open("/card/" + path, "w") as file:
             file.write(text)
-    card.keep()
-    return card
+    medium.keep()
+    return medium
 
 
-async def after_any_cut_what_boots_is_whole_and_the_update_goes_on():
-    slots_of = {"a": 0, "b": 0}
-    card = _flash()
+async def _update(kind):
+    """What boots after a cut is whole, and where the update is under way it goes on to its end."""
+    booted = {"a": 0, "b": 0}
+    medium = _flash(kind)
     app = App("/card")
     app.updater.begin("c1", {"bundle": "new"})
     assert await app.outcome() == "reboots"
     app.stop()
-    os.umount("/card")
-    assert len(card.written) > 50
-    image = bytearray(card.image)
-    for cut in range(len(card.written) + 1):
-        vfs.mount(vfs.VfsFat(Card(bytearray(image))), "/cut")
+    for number, cut in medium.cuts(1, 1):
+        cut.mount("/cut")
         slot, on_trial = _launcher("/cut")["choose"]()
-        slots_of[slot] += 1
-        assert on_trial == (slot == "b") and slot in os.listdir("/cut"), "after write {}".format(cut)
-        assert slot == "a" or _is_right("/cut/b"), "a torn slot boots after write {}".format(cut)
+        booted[slot] += 1
+        assert on_trial == (slot == "b") and slot in os.listdir("/cut"), "after write {}".format(number)
+        assert slot == "a" or _is_right("/cut/b"), "a torn slot boots after write {}".format(number)
         if slot == "a" and "update.json" in os.listdir("/cut"):
             app = App("/cut")
-            assert await app.outcome() == "reboots", "it does not go on after write {}".format(cut)
+            assert await app.outcome() == "reboots", "it does not go on after write {}".format(number)
             app.stop()
             assert _is_right("/cut/b") and slots.on_trial() == "b"
-        os.umount("/cut")
         gc.collect()
-        if cut < len(card.written):
-            block, data = card.written[cut]
-            image[block * _BLOCK : block * _BLOCK + len(data)] = data
-    assert slots_of["a"] > 50 and slots_of["b"] > 1, slots_of
+    assert booted["a"] > 20 and booted["b"] > 0, booted
 
 
-async def after_any_cut_a_confirmation_has_happened_or_not():
+async def after_any_cut_on_fat_what_boots_is_whole_and_the_update_goes_on():
+    await _update("fat12")
+
+
+async def after_any_cut_on_littlefs_what_boots_is_whole_and_the_update_goes_on():
+    await _update("littlefs")
+
+
+def _confirmation(kind):
     """The trial is over or has another boot; the slot that boots is the new one either way."""
-    card = _flash()
+    medium = _flash(kind)
     slots._FILE = "/card/slots.json"
     sys.path.insert(0, "/a")
     os.mkdir("/card/b/boards")
     slots.start_trial()
-    launcher = _launcher("/card")
-    assert launcher["choose"]() == ("b", True)
+    assert _launcher("/card")["choose"]() == ("b", True)
     sys.path.insert(0, "/b")
-    card.keep()
+    medium.keep()
     slots.confirm()
-    os.umount("/card")
-    image = bytearray(card.image)
     seen = []
-    for cut in range(len(card.written) + 1):
-        vfs.mount(vfs.VfsFat(Card(bytearray(image))), "/cut")
+    for _, cut in medium.cuts(1, 1):
+        cut.mount("/cut")
         seen.append(_launcher("/cut")["choose"]())
-        os.umount("/cut")
-        if cut < len(card.written):
-            block, data = card.written[cut]
-            image[block * _BLOCK : block * _BLOCK + len(data)] = data
     assert seen[0] == ("b", True) and seen[-1] == ("b", False)
     assert {slot for slot, _ in seen} == {"b"}, seen
+
+
+def after_any_cut_on_fat_a_confirmation_has_happened_or_not():
+    _confirmation("fat12")
+
+
+def after_any_cut_on_littlefs_a_confirmation_has_happened_or_not():
+    _confirmation("littlefs")
