@@ -173,7 +173,7 @@ class Scene:
             return screens.boot, self._who()
         if not self._is_online():
             if waiting:
-                return screens.queued, {"queue": waiting}
+                return screens.queued, {"queue": waiting, "why": self._why()}
             return screens.connecting, self._connecting()
         return screens.ready, {"queue": waiting, "note": _NOTES.get(self._warning, "")}
 
@@ -185,6 +185,13 @@ class Scene:
             self._online_ticks = None
             return False
         return True
+
+    def _why(self):
+        """Say what is wrong with the first link that is not up, as far as that is known."""
+        for link in self._links:
+            if link.state not in ("up", "sending"):
+                return link.trouble[0] if link.trouble else ""
+        return ""
 
     def _connecting(self):
         """Say which link is next, and how often it was tried."""

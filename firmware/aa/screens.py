@@ -94,12 +94,12 @@ def stored(page, view):
 
 
 def queued(page, view):
-    """No server in reach: queue."""
+    """No server in reach: queue, and why, in a word or two, or ""."""
     page.header(view)
     title, detail = _photos(view["queue"]), "will send when online"
     if width_of(title, 2) > _TITLE_PX:
         title, detail = title.split()[0], "photos to send later"
-    page.card(glyphs.PHOTOS, title, [detail])
+    page.card(glyphs.PHOTOS, title, [detail, view["why"]] if view["why"] and page.tall else [detail])
 
 
 def error(page, view):

@@ -22,7 +22,7 @@ def documents(drawn: Sequence[Drawn]) -> dict[Path, Image.Image]:
     return {
         _DOCS / "screens.png": sheet([one for one in shown if one.image.height == 64], across=3),  # noqa: PLR2004
         _DOCS / "screens-low.png": sheet([one for one in shown if one.image.height == 32], across=3),  # noqa: PLR2004
-        _DOCS / "press.png": sheet([by_file[file] for file in _STORY], across=2),
+        _DOCS / "press.png": sheet([by_file[file] for file in _STORY], across=4),
     }
 
 

@@ -1,10 +1,12 @@
 """What the display shows: each screen, pixel by pixel, as committed. `python -m simulator.oled` makes them anew."""
 
+import re
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageChops
 
+from simulator.firmware import FIRMWARE
 from simulator.oled import art
 from simulator.oled.documents import GOLDEN, documents, same, words
 from simulator.oled.shots import SHOTS, SMALL, Drawn, Shot, draw
@@ -37,6 +39,12 @@ def test_a_screen_looks_as_committed(drawn, file):
         assert committed.size == drawn[file].image.size
         if not same(GOLDEN / f"{file}.png", drawn[file].image):
             pytest.fail(difference(committed, drawn[file].image))
+
+
+def test_every_screen_that_the_firmware_has_is_on_the_page_of_all():
+    functions = re.findall(r"^def ([a-z]\w*)\(page, view\)", (FIRMWARE / "aa" / "screens.py").read_text(), re.MULTILINE)
+    assert set(functions) == {shot.screen for shot in SHOTS if shot.caption}
+    assert len(functions) == 12
 
 
 def test_there_is_no_picture_of_a_screen_that_is_no_more():

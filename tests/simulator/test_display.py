@@ -130,7 +130,7 @@ async def test_without_a_network_photos_are_counted_and_then_sent(camera, ears, 
     await soon(lambda: shows(camera, "queued-1"), "one photo")
     for _ in range(2):
         await camera.press()
-    await soon(lambda: shows(camera, "queued"), "three photos")
+    await soon(lambda: shows(camera, "queued"), "three photos, and why")
     eyes = look(camera)
     await camera.say("wifi up")
     await ears.hears("shutter", 3)

@@ -130,7 +130,7 @@ async def a_camera_without_one_says_the_same():
     none, one = Display(None), _opened()
     none.open()
     for display in (none, one):
-        await display.show(screens.queued, _view(queue=3))
+        await display.show(screens.queued, _view(queue=3, why=""))
         display.flash()
         display.blink()
         display.off()

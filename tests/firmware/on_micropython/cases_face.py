@@ -84,7 +84,7 @@ def the_most_important_is_shown():
     scene._online_ticks = None
     assert _due(scene)[0] is screens.connecting
     app.queue = [1, 2, 3]
-    assert _due(scene) == (screens.queued, {"name": "cam", "bars": 3, "battery": 68, "plugged": False, "queue": 3})
+    assert _due(scene) == (screens.queued, {"name": "cam", "bars": 3, "battery": 68, "plugged": False, "queue": 3, "why": ""})
     scene.delivered(Entry(7))
     assert _due(scene)[0] is screens.stored
     app.uploader.sending, app.uploader.percent = Entry(8), 42
@@ -112,6 +112,11 @@ def what_ends_by_itself_is_no_error():
     app.wifi.state, app.wifi.trouble = "connecting", troubles.WIFI_PASSWORD
     assert _due(scene)[0] is screens.error, "also while it tries again, for that helps nothing"
     app.wifi.state = "up"
+    app.mqtt.state, app.mqtt.trouble, app.queue = "down", troubles.NO_ANSWER, [1]
+    scene._online_ticks = None
+    screen, view = _due(scene)
+    assert screen is screens.queued and view["why"] == "No answer", "with photos that wait: those first"
+    app.mqtt.state = "up"
     app.uploader.lasting = troubles.SERVER_FULL
     assert _due(scene)[1]["trouble"] == troubles.SERVER_FULL
 
