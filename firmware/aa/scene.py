@@ -7,8 +7,7 @@ arrival, photos that wait for a network, the way to the server, ready. `screens`
 import json
 import time
 
-from aa import VERSION, board, screens, troubles
-from aa.queue import StorageFull
+from aa import VERSION, screens, troubles
 from aa.shooter import BatteryEmpty
 
 _FLASH_MS = 400
@@ -22,10 +21,10 @@ _BARS_DBM = (-60, -70, -80)
 
 NO_PHOTO = ("No photo", "press again")
 NO_CAMERA = ("No camera", "check its cable")
-CARD_FULL = ("Card full", "take it to Wi-Fi")
 BATTERY_EMPTY = ("Battery empty", "charge it")
 BATTERY_LOW = ("Battery low", "charge it soon")
 NO_CARD = ("No card", "photos on flash")
+CARD_FAILS = ("Card fails", "photos on flash")
 CALM, STEADY, LAST, LIVELY, BLINKING = range(5)  # how a screen ages: see `Face`
 _AGES = {
     screens.ready: CALM,
@@ -40,9 +39,11 @@ _FOR_THE_OWNER = (  # trying again is of no use; all else ends by itself some ti
     troubles.NO_NETWORKS,
     troubles.NO_CA,
     troubles.BAD_CERTIFICATE,
+    troubles.NO_TLS,
+    troubles.ONLY_TLS,
     troubles.TOKEN,
 )
-_NOTES = {BATTERY_LOW: "battery is low", NO_CARD: "no card: on flash"}
+_NOTES = {BATTERY_LOW: "battery is low", NO_CARD: "no card: on flash", CARD_FAILS: "bad card: on flash"}
 
 
 class Scene:
@@ -87,19 +88,18 @@ class Scene:
         self._awaited = self._awaited[1 - _MOST_AWAITED :] + [(entry.photo, entry.seq, entry.taken_ticks)]
 
     def failed(self, cause):
-        """There was no photo. A full card and a missing sensor are shown until there is one again."""
-        self._lasting = CARD_FULL if isinstance(cause, StorageFull) else None
-        if self._app.sensor.name is None:
-            self._lasting = NO_CAMERA
-        self._failure = BATTERY_EMPTY if isinstance(cause, BatteryEmpty) else self._lasting or NO_PHOTO
+        """There was no photo. That there is no sensor is shown until there is a photo again."""
+        self._lasting = NO_CAMERA if self._app.sensor.name is None else None
+        if isinstance(cause, BatteryEmpty):
+            self._failure = BATTERY_EMPTY
+        else:
+            self._failure = self._app.queue.trouble or self._lasting or NO_PHOTO
         self._begin("failure", _FAILURE_MS)
 
     def delivered(self, entry):
         """The server has a photo's bytes."""
         if not any(one[0] == entry.photo for one in self._awaited):
             self._await(entry)
-        if self._lasting == CARD_FULL:
-            self._lasting = None
         self._show_arrival(screens.stored, entry.seq, None)
 
     def told(self, body):
@@ -219,7 +219,7 @@ class Scene:
         for link in self._links:
             if link.state != "up" and link.trouble in _FOR_THE_OWNER:
                 return link.trouble
-        lasting = self._lasting or self._app.uploader.lasting
+        lasting = self._app.queue.trouble or self._lasting or self._app.uploader.lasting
         if lasting:
             return lasting
         if self._app.battery_state() == "critical":
@@ -232,8 +232,8 @@ class Scene:
         warning = None
         if app.battery_state() == "low":
             warning = BATTERY_LOW
-        elif app.board.has_slot and not app.storage.folder.startswith(board.CARD):
-            warning = NO_CARD
+        elif app.board.has_slot and app.storage.card != "ok":
+            warning = CARD_FAILS if app.storage.card else NO_CARD
         if warning != self._warning:
             self._warning = warning
             if warning:

@@ -22,6 +22,11 @@ class Storage:
         self.queue = Queue(shelves, Notes(flash + "/notes.json"))
 
     @property
+    def card(self):
+        """How the card is: "ok", "failed" (it takes no photo), or None (there is none)."""
+        return self._card and ("failed" if self._card.failed else "ok")
+
+    @property
     def is_failing(self):
         """Whether the card has stopped taking photos since boot: they go to flash, and the next boot sees to it."""
         return not self._found_failing and self._card.failed

@@ -75,7 +75,7 @@ SHOTS: Final = (
     Shot("error", "error", {**_OFF, "queue": 3, "trouble": ["Wi-Fi password", "check secrets"]},
          "What is wrong, what to do"),
     Shot("error-certificate", "error", {"queue": 0, "trouble": ["Bad certificate", "aperture tls"]}),
-    Shot("error-card", "error", {"queue": 1000, "trouble": ["Card full", "take it to Wi-Fi"]}, "Room has run out"),
+    Shot("error-card", "error", {"queue": 1000, "trouble": ["Card full", "bring near Wi-Fi"]}, "Room has run out"),
     Shot("error-wide", "error", {"queue": 1000, "trouble": ["WWWWWWWWWWWWWWWW", "MMMMMMMMMMMMMMMM"]}),
     Shot("sleeping-till", "sleeping", {"until": "till 14:05"}, "Asleep until then"),
     Shot("sleeping", "sleeping", {"until": ""}, "Asleep until a press"),

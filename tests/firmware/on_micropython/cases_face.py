@@ -5,6 +5,7 @@ import json
 import time
 
 from aa import face as module
+from aa import scene as scene_module
 from aa import screens, troubles
 from aa.capture import NoFrame
 from aa.display import BRIGHT, DARK, DIM, Display
@@ -28,6 +29,16 @@ class Link:
         return self.dbm
 
 
+class Queue:
+    """So many photos wait."""
+
+    def __init__(self, waiting=0):
+        self.waiting, self.trouble = waiting, None
+
+    def __len__(self):
+        return self.waiting
+
+
 class Entry:
     """A photo."""
 
@@ -42,12 +53,12 @@ class App:
         self.secrets = {"camera": "cam", "mqtt": {"host": "broker.lan"}, "ftp": {"host": "ftp.lan"}}
         self.wifi, self.mqtt, self.uploader = Link(), Link(), Link()
         self.display = Display(panel)
-        self.queue, self.woken_by, self.name = [], woken_by, "sim"
+        self.queue, self.woken_by, self.name = Queue(), woken_by, "sim"
         self.board = self.sensor = self.shutter = self.shooter = self.clock = self.storage = self.battery = self
         self.updater, self.progress, self.version = self, None, None
         self.settings = {"display_off_ms": 0, "status_every_ms": 60_000, "utc_offset_min": None}
         self.settings.update(settings)
-        self.busy, self.has_slot, self.folder = False, True, "/sd/queue"
+        self.busy, self.has_slot, self.card = False, True, "ok"
         self.percent, self.on_usb, self.state, self.at_ms = 68, None, "ok", None
         self.waited_for = 0
 
@@ -83,7 +94,7 @@ def the_most_important_is_shown():
     app.wifi.state = app.mqtt.state = app.uploader.state = "down"
     scene._online_ticks = None
     assert _due(scene)[0] is screens.connecting
-    app.queue = [1, 2, 3]
+    app.queue = Queue(3)
     assert _due(scene) == (screens.queued, {"name": "cam", "bars": 3, "battery": 68, "plugged": False, "queue": 3, "why": ""})
     scene.delivered(Entry(7))
     assert _due(scene)[0] is screens.stored
@@ -112,7 +123,7 @@ def what_ends_by_itself_is_no_error():
     app.wifi.state, app.wifi.trouble = "connecting", troubles.WIFI_PASSWORD
     assert _due(scene)[0] is screens.error, "also while it tries again, for that helps nothing"
     app.wifi.state = "up"
-    app.mqtt.state, app.mqtt.trouble, app.queue = "down", troubles.NO_ANSWER, [1]
+    app.mqtt.state, app.mqtt.trouble, app.queue = "down", troubles.NO_ANSWER, Queue(1)
     scene._online_ticks = None
     screen, view = _due(scene)
     assert screen is screens.queued and view["why"] == "No answer", "with photos that wait: those first"
@@ -191,11 +202,11 @@ def a_press_without_a_photo_says_why():
     assert _due(scene)[1]["trouble"] == ("No photo", "press again")
     scene._until.clear()
     assert _due(scene)[0] is screens.ready
+    app.queue.trouble = troubles.full("Card")
     scene.failed(StorageFull("full"))
     scene._until.clear()
-    assert _due(scene)[1]["trouble"] == ("Card full", "take it to Wi-Fi")
-    scene.delivered(Entry(1))
-    scene._until.clear()
+    assert _due(scene)[1]["trouble"] == ("Card full", "bring near Wi-Fi")
+    app.queue.trouble = None
     assert _due(scene)[0] is screens.ready, "there is room again"
     scene.failed(BatteryEmpty("no photo"))
     assert _due(scene)[1]["trouble"] == ("Battery empty", "charge it")
@@ -212,7 +223,8 @@ def a_warning_is_said_for_a_while_and_stays_as_a_note():
     app = App()
     scene = Scene(app)
     for change, trouble, note in (
-        ({"folder": "/queue"}, ("No card", "photos on flash"), "no card: on flash"),
+        ({"card": None}, ("No card", "photos on flash"), "no card: on flash"),
+        ({"card": "failed"}, ("Card fails", "photos on flash"), "bad card: on flash"),
         ({"state": "low"}, ("Battery low", "charge it soon"), "battery is low"),
     ):
         for key, value in change.items():
@@ -225,6 +237,14 @@ def a_warning_is_said_for_a_while_and_stays_as_a_note():
     assert _due(scene)[1]["note"] == "", "a board without a slot misses no card"
     app.state = "critical"
     assert _due(scene)[1]["trouble"] == ("Battery empty", "charge it")
+
+
+def words_for_the_owner_are_as_short_as_those_of_the_links():
+    troubled = [value for name, value in scene_module.__dict__.items() if name.isupper() and isinstance(value, tuple)]
+    troubled = [pair for pair in troubled if len(pair) == 2 and isinstance(pair[0], str)]
+    assert len(troubled) == 6
+    for pair in troubled:
+        assert all(0 < len(words) <= 16 for words in pair), pair
 
 
 def signal_has_four_bars_and_battery_may_be_unknown():
@@ -313,7 +333,7 @@ async def a_calm_screen_dims_then_goes_dark_and_a_press_wakes_it():
     await until(lambda: app.display.light == DIM, 1_000)
     await until(lambda: not bus.is_on, 1_500)
     assert app.display.lines[2] == "Ready", "in words it stays what it is"
-    app.queue = [1]
+    app.queue = Queue(1)
     face.changed()
     await until(lambda: app.display.lines[3] == "1 photo to send", 1_000)
     assert not bus.is_on, "that is no reason to shine"
