@@ -209,8 +209,14 @@ async def make_camera(cache: Path, tmp_path: Path, broker: Server, ftp: Server) 
     async with contextlib.AsyncExitStack() as stack:
 
         async def make(**more: Any) -> VirtualCamera:
-            usual = {"token": "secret", "host": "127.0.0.1", "mqtt_port": broker.port, "ftp_port": ftp.port}
-            camera = VirtualCamera(name="cam", folder=tmp_path / "camera", cache=cache, **{**usual, **more})
+            usual = {
+                "folder": tmp_path / "camera",
+                "token": "secret",
+                "host": "127.0.0.1",
+                "mqtt_port": broker.port,
+                "ftp_port": ftp.port,
+            }
+            camera = VirtualCamera(name="cam", cache=cache, **{**usual, **more})
             return await stack.enter_async_context(camera)
 
         yield make
