@@ -3,6 +3,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 UV := .tools/bin/uv
 UV_VERSION := 0.13.9
+TYPINGS := .cache/typings
 export UV_PYTHON_DOWNLOADS := never
 
 .PHONY: demo up test check bench soak firmware clean setup packages
@@ -19,13 +20,14 @@ test: setup packages check  ## the whole suite
 firmware: setup  ## a bundle of firmware that cameras can be updated to
 	@.venv/bin/aperture firmware build
 
-check: setup  ## format, lint, types, layers, docs
+check: setup $(TYPINGS)/.ready  ## format, lint, types, layers, docs; the firmware against what MicroPython has
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/ruff check --quiet --config firmware/ruff.toml firmware simulator/hardware
 	.venv/bin/lint-imports
 	.venv/bin/pyright
-	.venv/bin/pytest -q tests/docs
+	.venv/bin/mypy --config-file tests/firmware/mypy.ini
+	.venv/bin/pytest -q tests/docs tests/firmware/test_sources.py
 
 bench: setup  ## one JSON object a line
 	@.venv/bin/python -m bench
@@ -45,6 +47,12 @@ setup: .venv/.ready
 .venv/.ready: .tools/.ready-$(UV_VERSION) pyproject.toml uv.lock
 	@echo "Setting up: the libraries, as uv.lock has them …"
 	@$(UV) sync --quiet --locked --all-extras --python $(PYTHON)
+	@touch $@
+
+$(TYPINGS)/.ready: .venv/.ready  # beside the environment, not in it: they would shadow CPython's own library
+	@rm -rf $(TYPINGS) && mkdir -p $(TYPINGS)
+	@$(UV) export --quiet --locked --only-group typings --no-emit-project --output-file $(TYPINGS)/locked.txt >/dev/null
+	@$(UV) pip install --quiet --python .venv/bin/python --target $(TYPINGS) --require-hashes --no-deps -r $(TYPINGS)/locked.txt
 	@touch $@
 
 packages:  ## Debian packages that the full suite wants (as root; otherwise those tests are skipped by name)

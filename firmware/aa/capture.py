@@ -165,7 +165,7 @@ class Sensor:
         if pin >= 0:
             import machine
 
-            machine.Pin(pin, machine.Pin.OUT, value=not on, hold=not on)
+            machine.Pin(pin, machine.Pin.OUT, value=not on, hold=not on)  # type: ignore[call-arg] # ESP32's own
 
     def release(self):
         """The frame is used up: the driver may have its buffer back."""

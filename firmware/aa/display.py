@@ -48,7 +48,7 @@ class Display:
                 def show(self):
                     """Nothing yet: what is to be seen comes page by page."""
 
-            self._panel = Panel(*self.size, self.bus, self._profile["address"])
+            self._panel = Panel(self.size[0], self.size[1], self.bus, self._profile["address"])
             self._inverse = False
             self._sent = {}
             if self.light == DARK:

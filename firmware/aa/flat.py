@@ -64,9 +64,9 @@ class Flat(Place):
         whole = _FILES[PICTURE] + _FILES[_FACTS]
         odd = {key for key in kinds if kinds[key] != whole}
         waiting = len(kinds) - len(odd)
-        return waiting + (await self._mend(odd) if odd else 0), 0
+        return waiting + (await self._mend_all(odd) if odd else 0), 0
 
-    async def _mend(self, keys):
+    async def _mend_all(self, keys):
         endings = {}
         for name in self._names():
             if name is None:

@@ -24,7 +24,7 @@ class Refused(Lost):
 
 
 def _writable(sock):
-    yield asyncio.core._io_queue.queue_write(sock)  # what asyncio.open_connection itself waits for
+    yield asyncio.core._io_queue.queue_write(sock)  # type: ignore[attr-defined] # as asyncio.open_connection does
 
 
 async def open_stream(host, port, timeout_ms):

@@ -59,7 +59,7 @@ SENSORS = {
         "frame_ms": 500,
         "upside_down": False,
     },
-}
+}  # type: dict[str, dict]
 _RANGES = ("quality", "brightness", "contrast", "saturation", "exposure")
 
 

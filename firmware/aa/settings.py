@@ -48,7 +48,7 @@ class BadSettings(Exception):
 
 def names():
     """Return what all settings may be, as JSON has it: key to [least, most], to choices, or to "switch"."""
-    table = {key: list(limit) for key, limit in _RANGES.items()}
+    table = {key: list(limit) for key, limit in _RANGES.items()}  # type: dict[str, object]
     table.update({key: list(choices) for key, choices in _CHOICES.items()})
     table.update(dict.fromkeys(_SWITCHES, "switch"))
     return table

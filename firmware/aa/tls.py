@@ -39,7 +39,7 @@ class Tls:
             except OSError:
                 raise TlsError(self._path + " is missing", NO_CA)
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.verify_mode = ssl.CERT_REQUIRED  # MicroPython's default is to trust anyone
+            context.verify_mode = ssl.CERT_REQUIRED  # type: ignore[attr-defined] # its default is to trust anyone
             try:
                 context.load_verify_locations(cadata=authority)
             except (OSError, ValueError):

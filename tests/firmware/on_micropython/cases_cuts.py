@@ -114,7 +114,7 @@ async def while_photos_are_written(kind, every, seed):
 
 
 async def while_a_folder_grows(kind, every, seed):
-    """Before FAT clears a folder's new piece, that shows what was there: bytes of pictures, or what looks like files."""
+    """Until FAT clears a folder's new piece, it shows what was there: bytes of pictures, or what looks like files."""
     looks_like_files = b"HOLIDAY JPG\x20" + bytes(8) + b"\x00\x00" + bytes(4) + b"\x07\x00\x00\x02\x00\x00"
     looks_deleted = b"\xe5" + looks_like_files[1:]
     for stale in (Medium.stale, looks_like_files * 16, (looks_like_files + looks_deleted) * 8, bytes(range(256)) * 2):

@@ -1,4 +1,4 @@
-"""A card with 2,000 photos that wait, on a real FAT in RAM: what it costs to start, to take a photo, to hand one over."""
+"""A card with 2,000 photos that wait, on real FAT in RAM: what it costs to start, to take a photo, to hand one over."""
 
 import gc
 import time
