@@ -174,7 +174,14 @@ async def no_words_reach_an_edge():
         for _ in range(15):
             words = _words()
             more = {"name": words, "where": words, "step": random.randrange(3), "attempt": 7, "trouble": (words, words)}
-            more.update({"note": words, "queue": 1000, "until": words, "version": words, "board": words, "percent": 100})
+            more.update({
+                "note": words,
+                "queue": 1000,
+                "until": words,
+                "version": words,
+                "board": words,
+                "percent": 100,
+            })
             more.update({"number": 10_000, "after_ms": 59_999})
             for draw in (screens.boot, screens.connecting, screens.ready, screens.sleeping, screens.updating):
                 await display.show(draw, _view(**more))

@@ -8,7 +8,7 @@ from aa import face as module
 from aa import scene as scene_module
 from aa import screens, troubles
 from aa.capture import NoFrame
-from aa.display import BRIGHT, DARK, DIM, Display
+from aa.display import BRIGHT, DIM, Display
 from aa.face import Face
 from aa.queue import StorageFull
 from aa.scene import Scene
@@ -188,7 +188,15 @@ def without_discord_it_is_stored():
 def garbage_about_photos_is_no_news():
     scene = Scene(App())
     scene.delivered(Entry(3))
-    for body in (b"", b"{", b"[]", b"null", b'{"id": 1}', _record(PHOTOS[3], deliveries=[7]), _record(PHOTOS[3], state=1)):
+    for body in (
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b'{"id": 1}',
+        _record(PHOTOS[3], deliveries=[7]),
+        _record(PHOTOS[3], state=1),
+    ):
         assert not scene.told(body), body
     for seq in range(20):
         scene.delivered(Entry(seq))

@@ -93,7 +93,13 @@ def _ftp(replies):
 
 async def servers_that_accept_and_say_nothing_are_left_and_tried_again():
     _hurry(50)
-    for kind, half_way in (("mqtt", b""), ("ftp", b""), ("ftp", b"220-well\r\n"), ("mqtt", b"\x20\x02"), ("mqtt", b"\x20")):
+    for kind, half_way in (
+        ("mqtt", b""),
+        ("ftp", b""),
+        ("ftp", b"220-well\r\n"),
+        ("mqtt", b"\x20\x02"),
+        ("mqtt", b"\x20"),
+    ):
         times = []
 
         async def handler(reader, writer, times=times, half_way=half_way):
@@ -112,7 +118,12 @@ async def servers_that_accept_and_say_nothing_are_left_and_tried_again():
 async def garbage_ends_a_connection_and_nothing_else():
     _hurry(50)
     for kind in ("mqtt", "ftp"):
-        for said in (b"\x00" * 600, b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xff\xff\xff\xff\xff\xff\r\n", b"220 hi\r\n" * 9):
+        for said in (
+            b"\x00" * 600,
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            b"\xff\xff\xff\xff\xff\xff\r\n",
+            b"220 hi\r\n" * 9,
+        ):
             times = []
 
             async def handler(reader, writer, times=times, said=said):
@@ -208,7 +219,7 @@ async def a_press_during_a_try_that_fails_has_another_made_at_once():
 
     for kind in ("mqtt", "ftp"):
         part, running = await _start(kind, handler)
-        await until(lambda: part.state == link.CONNECTING and len(came) == 1)  # noqa: B023
+        await until(lambda: part.state == link.CONNECTING and len(came) == 1)
         part.hurry()
         came[0].write(b"nonsense\r\n")
         await came[0].drain()

@@ -50,7 +50,9 @@ class App:
         self.served = dict(contents)
         self.served["bundle.json"] = _manifest(contents, **more)
         self.served["bundle.sig"] = _sign(key, self.served["bundle.json"]) + b"\n"
-        self.wifi = self.uploader = self.mqtt = self.commands = self.face = self.board = self.power = self.battery = self
+        self.wifi = self.uploader = self.mqtt = self.commands = self.face = self.board = self.power = self.battery = (
+            self
+        )
         self.name, self.percent, self.on_usb = "sim", None, False
         self.read, self.replies, self.ended, self.reboots = [], [], [], 0
         self.fail, self.is_up = None, True

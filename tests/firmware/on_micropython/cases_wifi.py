@@ -4,6 +4,7 @@ import asyncio
 import time
 
 import network
+
 from aa import dns, link, radio, troubles, wifi
 from aa.backoff import Backoff
 from aa.remembered import Remembered

@@ -56,7 +56,7 @@ class Medium:
         self._kept = dict(self._blocks)
         self.written = []
 
-    def cuts(self, every, seed):
+    def cuts(self, every=1, seed=0):
         """Yield (number, medium) for about one in `every` moments between two writes; always the first and the last."""
         random.seed(seed)
         image = dict(self._kept)

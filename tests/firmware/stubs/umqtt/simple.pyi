@@ -11,7 +11,13 @@ class MQTTClient:
     sock: Any
     pid: int
     def __init__(
-        self, client_id: str | bytes, server: str, port: int = 0, user: str | None = None, password: str | None = None, keepalive: int = 0
+        self,
+        client_id: str | bytes,
+        server: str,
+        port: int = 0,
+        user: str | None = None,
+        password: str | None = None,
+        keepalive: int = 0,
     ) -> None: ...
     def set_callback(self, f: Callable[[bytes, bytes], None]) -> None: ...
     def set_last_will(self, topic: str | bytes, msg: str | bytes, retain: bool = False, qos: int = 0) -> None: ...
