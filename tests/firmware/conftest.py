@@ -17,7 +17,7 @@ CASES = Path(__file__).parent / "on_micropython"
 HEAP = "2M"
 LARGER_HEAPS = {
     "cases_cuts": "16M",  # card and flash are in RAM, each several times over
-    "cases_update_fat": "16M",  # so is this
+    "cases_update_cuts": "16M",  # so is this
     "cases_large": "32M",  # a card with 2,000 photos is in RAM
 }
 _TIMEOUT_S = 40
