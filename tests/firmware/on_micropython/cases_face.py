@@ -95,7 +95,10 @@ def the_most_important_is_shown():
     scene._online_ticks = None
     assert _due(scene)[0] is screens.connecting
     app.queue = Queue(3)
-    assert _due(scene) == (screens.queued, {"name": "cam", "bars": 3, "battery": 68, "plugged": False, "queue": 3, "why": ""})
+    assert _due(scene) == (
+        screens.queued,
+        {"name": "cam", "bars": 3, "battery": 68, "plugged": False, "queue": 3, "why": ""},
+    )
     scene.delivered(Entry(7))
     assert _due(scene)[0] is screens.stored
     app.uploader.sending, app.uploader.percent = Entry(8), 42
