@@ -82,6 +82,11 @@ class Server:
         self.database.close()
         assert "Traceback" not in (self.folder / "up.out").read_text()
 
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
     @property
     def run(self) -> dict[str, Any]:
         return json.loads((self.data_dir / "run.json").read_text())
@@ -244,8 +249,16 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         ensure_libraries(CACHE)
     except LibraryError as error:
         pytest.skip(str(error))
-    server = Server(tmp_path_factory.mktemp("server"))
-    server.start()
+    yield from _running(Server(tmp_path_factory.mktemp("server")))
+
+
+def _running(server: Server) -> Iterator[Server]:
+    """Run it, and leave nothing behind when it is never ready."""
+    try:
+        server.start()
+    except BaseException:
+        server.kill()
+        raise
     yield server
     server.stop()
 
@@ -253,10 +266,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 def tls_server(server: Server, tmp_path: Path) -> Iterator[Server]:
     """One that talks TLS only with cameras."""
-    server = Server(tmp_path, tls=True)
-    server.start()
-    yield server
-    server.stop()
+    yield from _running(Server(tmp_path, tls=True))
 
 
 MakeCamera = Callable[..., Awaitable[Camera]]
