@@ -48,9 +48,9 @@ def spare_port() -> int:
     return free_port()
 
 
-async def eventually(condition: Callable[[], bool], what: str) -> None:
+async def eventually(condition: Callable[[], bool], what: str, patience_s: float = _PATIENCE_S) -> None:
     """Wait until something holds."""
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while not condition():
         assert time.monotonic() < deadline, f"never: {what}"
         await asyncio.sleep(0.02)
@@ -231,6 +231,6 @@ async def camera(make_camera: MakeCamera, ears: Ears) -> VirtualCamera:
 
 
 @pytest.fixture
-def soon() -> Callable[[Callable[[], bool], str], Awaitable[None]]:
+def soon() -> Callable[..., Awaitable[None]]:
     """`await soon(condition, what)`."""
     return eventually

@@ -140,13 +140,13 @@ async def garbage_ends_a_connection_and_nothing_else():
 
 
 async def a_session_that_goes_silent_is_found_out_by_a_noop():
-    _hurry(50)  # a NOOP every 900 ms, and 300 ms for its answer
+    _hurry(20)  # a NOOP every 2.2 s, and 0.7 s for its answer
     features = b"211-x\r\n SITE SHA256\r\n211 end\r\n"
     part, running = await _start("ftp", _ftp((b"331 pw\r\n", b"230 in\r\n", b"200 ok\r\n", features, b"200 noop\r\n")))
     heard = []
     part.heard = lambda: heard.append(part.state)
     await until(lambda: part.state == link.UP)
-    await until(lambda: part.state == link.DOWN)
+    await until(lambda: part.state == link.DOWN, 12_000)
     assert len(heard) == 2 and part.trouble == troubles.NO_ANSWER, "up, and one NOOP that was answered"
     running.cancel()
 

@@ -67,6 +67,7 @@ async def make_with(make_camera, ears, raw_ftp, **more):
     return camera
 
 
+@pytest.mark.timeout(180)
 async def test_every_refusal_of_an_ftp_server_ends_in_recovery(make_camera, ears, raw_ftp, unreset, waiting, soon):
     """421, 425, 426, 451, 452, 552, a port where nobody is, and garbage: each once, and nothing is lost."""
     raw_ftp.instead.update({word: list(replies) for word, replies in REFUSALS.items()})
@@ -76,7 +77,7 @@ async def test_every_refusal_of_an_ftp_server_ends_in_recovery(make_camera, ears
         await camera.press()
     await ears.hears("shutter", 8)
     raw_ftp.instead["NOOP"].clear()  # it comes once a minute: see the firmware's own cases
-    await soon(lambda: not waiting(camera), "nothing waits")
+    await soon(lambda: not waiting(camera), "nothing waits", 100)  # one that was refused twice waits for a minute
     assert raw_ftp.is_quiet, raw_ftp.instead
     assert sorted(raw_ftp.photos.values()) == taken(camera)
     assert is_same()
