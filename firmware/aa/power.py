@@ -10,6 +10,7 @@ from aa import log
 _CONSOLE_MS = 50  # the serial console finishes its line
 _STILL_MS = 20_000
 _LOOK_EVERY_MS = 50
+_LONGEST_DOZE_MS = 5 * 86_400_000  # an ESP32's ticks tell no more than 6.2 days apart, and asyncio lives by them
 
 
 class Power:
@@ -29,7 +30,8 @@ class Power:
         app = self._app
         woken_by = "press"
         if self._go_dark((app.wifi.stop, app.display.off)):
-            woken_by = app.board.light_sleep(wake_ms)
+            woken_by = app.board.light_sleep(min(wake_ms or _LONGEST_DOZE_MS, _LONGEST_DOZE_MS))
+            app.shutter.wake(woken_by == "press")
         if woken_by == "press" and not app.shutter.busy:
             app.shutter.press(app.shutter.kind)  # its edge came while nobody could see it
         return woken_by

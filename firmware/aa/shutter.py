@@ -45,7 +45,9 @@ class Shutter:
         pin = profile["pin"]
         if self.kind == "button":
             self._active = profile["active"]
-            self._pin = machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_DOWN if self._active else machine.Pin.PULL_UP)
+            self._pull = machine.Pin.PULL_DOWN if self._active else machine.Pin.PULL_UP
+            self._pin = machine.Pin(pin, machine.Pin.IN, self._pull)
+            self._down = self._pin.value() == self._active
             self._pin.irq(self._edge, machine.Pin.IRQ_FALLING | machine.Pin.IRQ_RISING)
         else:
             self._pad = machine.TouchPad(machine.Pin(pin))
@@ -59,8 +61,9 @@ class Shutter:
         now = time.ticks_ms()
         quiet = not 0 <= time.ticks_diff(now, self._last_ticks) < _BOUNCE_MS  # after days, ticks have wrapped
         self._last_ticks = now
-        if quiet and pin.value() == self._active:
+        if quiet and not self._down:  # whatever the pin says by now: a slow card or TLS may have kept this for long
             self.press(self.kind)
+        self._down = pin.value() == self._active
 
     def press(self, trigger, command=None, ticks=None):
         """Note a press, of now unless `ticks` say when. Returns False when too many wait already: it is not taken."""
@@ -100,6 +103,14 @@ class Shutter:
                 esp32.wake_on_ext0(self._pin, level)
             else:
                 esp32.wake_on_ext1((self._pin,), level)
+
+    def wake(self, pressed):
+        """Go on after light sleep. `pressed`: that ended it, and how it bounces now is no other press."""
+        if self.kind == "button":
+            if pressed:
+                self._last_ticks = time.ticks_ms()
+            self._pin.init(machine.Pin.IN, self._pull)  # an ESP32 has left it to its RTC, where it has no interrupt
+            self._down = self._pin.value() == self._active
 
     async def watch(self):
         """Look at the touch pad for ever, for it has no interrupt; a button needs no watching."""

@@ -139,6 +139,31 @@ async def a_bouncing_button_is_one_press():
     await araises(asyncio.TimeoutError, asyncio.wait_for_ms(shutter.wait(), 50))
 
 
+async def a_tap_that_is_over_before_anyone_could_look_is_one_press():
+    shutter = Shutter({"kind": "button", "pin": 12, "active": 0, "wake": "ext0"})
+    for _ in range(2):  # both edges come in when the chip is back from a slow write, and the pin is at rest again
+        shutter._edge(shutter._pin)
+    assert len(shutter._presses) == 1
+    await asyncio.sleep_ms(60)
+    shutter._pin._set(0)
+    await asyncio.sleep_ms(60)
+    assert len(shutter._presses) == 2
+    shutter._pin._value = 1
+    shutter._edge(shutter._pin)
+    await asyncio.sleep_ms(60)
+    assert len(shutter._presses) == 2, "it was let go"
+
+
+async def a_button_that_bounces_as_it_is_let_go_is_no_other_press():
+    shutter = Shutter({"kind": "button", "pin": 12, "active": 0, "wake": "ext0"})
+    shutter._pin._set(0)
+    await asyncio.sleep_ms(60)
+    shutter._edge(shutter._pin)  # an edge up, and by now it is down once more
+    shutter._pin._set(1)
+    await asyncio.sleep_ms(10)
+    assert len(shutter._presses) == 1
+
+
 async def a_button_that_is_pressed_wakes_who_waits_at_once():
     shutter = Shutter({"kind": "button", "pin": 12, "active": 0, "wake": "ext0"})
     waiting = asyncio.create_task(shutter.wait())

@@ -97,6 +97,35 @@ async def a_press_that_ends_light_sleep_is_taken_and_the_sensor_stays_ready():
     assert camera.done == []
 
 
+async def after_light_sleep_the_button_is_a_button_again_and_its_bounce_no_second_press():
+    camera = Camera("button")
+    pin, taken_back = camera.shutter._pin, []
+    pin.init = lambda *how: taken_back.append(how)
+    assert camera.power.light_sleep(7) == "timer"
+    assert taken_back == [(pin.IN, pin.PULL_UP)], (
+        "an ESP32 leaves a pin that may wake it to its RTC: no interrupt comes"
+    )
+    _press(camera.shutter)
+    assert camera.shutter.busy, "right after it woke by itself"
+    await camera.shutter.wait()
+    camera.shutter.done()
+    pin.value(1)
+    camera.shutter._edge(pin)
+    await asyncio.sleep_ms(60)
+    assert camera.power.light_sleep(1) == "press" and len(taken_back) == 2
+    _press(camera.shutter)
+    await camera.shutter.wait()
+    camera.shutter.done()
+    assert not camera.shutter.busy
+
+
+def no_light_sleep_outlasts_the_ticks():
+    camera = Camera("button")
+    for wake_ms in (0, 7 * 86_400_000):
+        camera.power.light_sleep(wake_ms)
+    assert [what for what in camera.done if what.startswith("doze")] == ["doze {}".format(5 * 86_400_000)] * 2
+
+
 def it_is_armed_before_anything_is_off():
     camera = Camera("button")
     armed = []
