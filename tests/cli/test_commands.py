@@ -206,3 +206,10 @@ def test_simulate_is_told_which(aperture):
     aperture("simulate", "front", "--fleet", "2", status=2)
     aperture("simulate", "--fleet", "0", status=2)
     aperture("simulate", "--fleet", "2", "--faults", "gremlins", status=2)
+
+
+def test_a_camera_is_shown_with_its_presence_and_since_when(aperture):
+    aperture("camera", "add", "front")
+    lines = aperture("camera", "show", "front").splitlines()
+    assert [line.split()[1:] for line in lines if line.startswith("presence ")] == [["offline"]]
+    assert any(line.startswith("presence_at ") for line in lines)
