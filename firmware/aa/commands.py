@@ -16,6 +16,7 @@ _REPLY_GRACE_MS = 300
 _MOST_WAITING = 16
 _LONGEST_DETAIL = 100
 _ACT_MS = 120_000
+_SEARCH_MS = 900_000  # thousands of photos on a card, each looked into
 
 
 class Commands:
@@ -144,6 +145,7 @@ class Commands:
 
     async def _do_resend(self, command, args):
         photo = args.get("photo")
+        self.pulse.within(_SEARCH_MS)
         count = await self._app.queue.again_all() if photo is None else await self._app.queue.again(photo)
         self._app.announcer.wake()
         if photo is not None and not count:

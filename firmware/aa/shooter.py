@@ -73,8 +73,10 @@ class Shooter:
             try:
                 await self._fetch(press)
             except Exception as cause:  # whatever it was, the next press is to find a camera
-                self._no_photo(press, cause)
-                self._done()
+                try:
+                    self._no_photo(press, cause)
+                finally:
+                    self._done()
             self._say_discarded()
 
     async def _start(self):
@@ -133,11 +135,12 @@ class Shooter:
         try:
             if len(taken.room) < size:
                 taken.room = bytearray((size // _ROUND_BYTES + 1) * _ROUND_BYTES)
+            copy = memoryview(taken.room)[:size]
         except MemoryError:
             log.warning("no RAM to copy a frame", bytes=size)
             return taken
-        taken.frame = memoryview(taken.room)[:size]
-        taken.frame[:] = frame
+        copy[:] = frame
+        taken.frame = copy
         return taken
 
     async def keep_for_ever(self):

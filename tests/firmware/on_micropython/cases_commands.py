@@ -279,6 +279,19 @@ async def resend_offers_a_photo_again_or_says_that_it_is_gone():
     assert (await app.reply(3))["detail"] == "1 to send again" and not app.queue.find(PHOTOS[0]).announced
 
 
+async def to_look_through_a_large_card_for_a_photo_is_not_to_hang():
+    app = App()
+    left = []
+
+    async def again(photo):
+        left.append(time.ticks_diff(app.commands.pulse._until, time.ticks_ms()))
+        return False
+
+    app.queue.again = again
+    app.say("c1", "resend", {"photo": PHOTOS[1]})
+    assert (await app.reply())["error"] == "unknown_photo" and left[0] > 600_000
+
+
 async def acks_move_photos_on():
     app = App()
     allowed = []

@@ -62,6 +62,39 @@ async def without_ram_for_a_copy_the_sensor_waits_for_the_card():
     assert _photo(app, 0) == _photo(app, 1) == JPEG and len(app.shooter._rooms) == 2
 
 
+async def a_press_is_over_though_there_is_no_ram_to_say_why_it_failed():
+    app = Booth(works=False)
+
+    def failed(cause):
+        raise MemoryError
+
+    app.face.failed = failed
+    app.shutter.press("button")
+    await until(lambda: app.running.done())
+    assert not app.shutter.busy, "or the camera could never sleep"
+
+
+async def what_ram_is_short_of_is_not_lost_as_well():
+    from aa import shooter
+
+    app = Booth()
+
+    class Large:
+        def __len__(self):
+            return 1_000_000
+
+    app.shooter._rooms = [Large(), Large()]
+    shooter.memoryview = _no_ram
+    for _ in range(3):
+        app.shutter.press("button")
+    await until(lambda: not app.shutter.busy)
+    assert len(app.shooter._rooms) == 2 and len(app.queue) == 3
+
+
+def _no_ram(_):
+    raise MemoryError
+
+
 async def doubts_about_a_frame_go_with_the_photo():
     app = Booth()
     app.shutter.press("button")
