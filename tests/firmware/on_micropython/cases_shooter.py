@@ -70,7 +70,7 @@ async def a_press_is_over_though_there_is_no_ram_to_say_why_it_failed():
 
     app.face.failed = failed
     app.shutter.press("button")
-    await until(lambda: app.running.done())
+    await until(app.running.done)
     assert not app.shutter.busy, "or the camera could never sleep"
 
 
