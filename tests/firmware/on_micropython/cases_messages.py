@@ -1,6 +1,7 @@
 """The bodies of messages, held against the golden files of the server's side."""
 
 import json
+import os
 
 from aa import messages
 from aa.ids import is_photo_id, new_photo_id
@@ -65,13 +66,76 @@ def replies_are_the_golden_ones(folder):
     assert json.loads(messages.encode_progress(_COMMAND, 40)) == _golden(folder, "reply-progress")
 
 
+def _names(folder, kind):
+    """Return the golden files of a kind of message, of which there must be one."""
+    names = [name[:-5] for name in os.listdir(folder) if name.startswith(kind + "-")]
+    assert names, kind
+    return names
+
+
+def _body(folder, name):
+    with open(folder + "/" + name + ".json", "rb") as file:
+        return file.read()
+
+
+def all_that_a_camera_says_can_be_said(folder):
+    """Each golden body of the camera's, made from its own fields: one that an encoder doesn't know is missing then."""
+    for name in _names(folder, "shutter"):
+        said = _golden(folder, name)
+        when = {key: said[key] for key in ("taken_at_ms", "age_ms") if key in said}
+        assert json.loads(messages.encode_manifest(said, when)) == said, name
+    for name in _names(folder, "status"):
+        said = _golden(folder, name)
+        assert json.loads(messages.encode_status(said)) == said, name
+    for name in _names(folder, "sleep"):
+        said = _golden(folder, name)
+        assert json.loads(messages.encode_sleep(**said)) == said, name
+    for name in _names(folder, "reply"):
+        said = dict(_golden(folder, name))
+        percent = said.get("progress")
+        made = messages.encode_reply(**said) if percent is None else messages.encode_progress(said["command"], percent)
+        assert json.loads(made) == said, name
+
+
 def golden_commands_and_acks_are_understood(folder):
-    with open(folder + "/command-shutter.json", "rb") as file:
-        command = messages.decode_command(file.read())
-    assert command == _golden(folder, "command-shutter")
-    for name in ("ack-stored", "ack-sleep"):
-        with open(folder + "/" + name + ".json", "rb") as file:
-            assert messages.decode_ack(file.read()) == _golden(folder, name)
+    for name in _names(folder, "command"):
+        assert messages.decode_command(_body(folder, name)) == _golden(folder, name), name
+    for name in _names(folder, "ack"):
+        assert messages.decode_ack(_body(folder, name)) == _golden(folder, name), name
+
+
+def golden_commands_can_be_acted_on(folder):
+    """Each is one that `Commands` knows, and its args are such as the camera takes."""
+    from aa.commands import Commands
+    from aa.settings import check
+    from aa.update import _NAME_CHARACTERS
+
+    for name in _names(folder, "command"):
+        command = _golden(folder, name)
+        assert hasattr(Commands, "_do_" + command["do"]), name
+    for key, value in _golden(folder, "command-configure")["args"].items():
+        check(key, value)
+    check("wake_every_ms", _golden(folder, "command-sleep")["args"]["next_wake_ms"])
+    assert is_photo_id(_golden(folder, "command-resend")["args"]["photo"])
+    assert all(letter in _NAME_CHARACTERS for letter in _golden(folder, "command-update")["args"]["bundle"])
+
+
+def golden_records_of_a_photo_are_understood(folder):
+    """The display says how far a photo of this camera's is: first stored, then in Discord."""
+    from aa import screens
+    from aa.scene import Scene
+
+    class Entry:
+        photo, seq, taken_ticks = _FACTS["photo"], 7, 0
+
+    scene = Scene(None)
+    assert not scene.told(_body(folder, "photo-stored")), "it is nobody's yet"
+    scene.delivered(Entry())
+    for name, screen in (("photo-stored", screens.stored), ("photo-posted", screens.in_discord)):
+        assert scene.told(_body(folder, name))
+        assert scene._arrived[0] is screen and scene._arrived[1]["number"] == 7
+    assert not scene.told(_body(folder, "photo-posted")), "it was told before"
+    assert {"photo-stored", "photo-posted"} == set(_names(folder, "photo"))
 
 
 def bad_commands_are_refused_in_words():
