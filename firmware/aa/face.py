@@ -1,7 +1,8 @@
 """What the camera shows of itself: its display to who holds it, its status to the server.
 
-`scene` knows which screen is due. Here is when it is drawn: never while a photo is being taken, and four times a second
-at most; and how brightly: calm screens dim, then go dark, for an OLED ages where it shines.
+`scene` knows which screen is due. Here is when it is drawn: never while a photo is being taken or has just begun to
+leave, and four times a second at most; and how brightly: calm screens dim, then go dark, for an OLED ages where it
+shines.
 """
 
 import asyncio
@@ -9,14 +10,17 @@ import time
 
 from aa import VERSION
 from aa.display import BRIGHT, DARK, DIM
+from aa.link import UP
 from aa.messages import encode_status
 from aa.pulse import Pulse
+from aa.uploader import SENDING
 
-_STATUS_CHANGE_MS = 1_000
+_STATUS_CHANGE_MS = 500
 _REDRAW_MS = 250
 _LOOK_MS = 20
 _LONGEST_SHOT_MS = 1_000
 _PHOTO_MS = 4_000
+_LEAVES_MS = 300  # who has a good network needs no progress bar: it would only hold the photo up
 _REFRESH_MS = 10_000  # battery and signal change by themselves
 _DIM_MS = 10_000
 _SHIFT_MS = 60_000
@@ -35,7 +39,7 @@ class Face:
         self._news = asyncio.Event()
         self._redraw = asyncio.Event()
         self._urgent = asyncio.Event()
-        self._shown = None
+        self._shown = self._leaving = None
         self._stirred_ticks = time.ticks_ms()
         self._in_use = self._blinks = False
         self.showing, self.telling = Pulse(), Pulse()
@@ -73,6 +77,7 @@ class Face:
     def taken(self, entry):
         """The photo is written down."""
         self._scene.taken(entry)
+        self._leaving = entry
         self._now()
 
     def failed(self, cause):
@@ -128,6 +133,15 @@ class Face:
         while self._app.shutter.busy != until_busy and time.ticks_diff(until, time.ticks_ms()) > 0:
             await asyncio.sleep_ms(_LOOK_MS)
 
+    async def _let_leave(self):
+        """Wait while the photo just taken is on its way, but not for long."""
+        until = time.ticks_add(time.ticks_ms(), _LEAVES_MS)
+        while self._leaving is not None and time.ticks_diff(until, time.ticks_ms()) > 0:
+            if self._leaving.delivered or self._app.uploader.state not in (UP, SENDING) or self._app.shutter.busy:
+                break
+            await asyncio.sleep_ms(_LOOK_MS)
+        self._leaving = None
+
     async def show_for_ever(self):
         """Draw what is new."""
         if self._app.woken_by == "press":
@@ -138,6 +152,7 @@ class Face:
             self._redraw.clear()
             self._urgent.clear()
             await self._still(_LONGEST_SHOT_MS, until_busy=False)
+            await self._let_leave()
             next_ms = await self._show()
             await _wait(self._urgent, _REDRAW_MS)
             self.showing.within(next_ms + _LATE_MS)
@@ -188,10 +203,10 @@ class Face:
         """Publish a status after each change, and now and then without one."""
         while True:
             self.telling.within(self._app.settings["status_every_ms"] + _LATE_MS)
-            self.tell()
-            await asyncio.sleep_ms(_STATUS_CHANGE_MS)  # news come in bursts
-            await _wait(self._news, self._app.settings["status_every_ms"])
             self._news.clear()
+            self.tell()
+            await _wait(self._news, self._app.settings["status_every_ms"])
+            await asyncio.sleep_ms(_STATUS_CHANGE_MS)  # news come in bursts, and a photo goes before them
 
     def tell(self):
         """Publish the status now."""

@@ -33,6 +33,7 @@ class Queue:
         self._refilling = asyncio.Lock()
         self._work = asyncio.Event()
         self._wanted = []
+        self._newest = self._newest_facts = None
         self.is_counted = False  # all of what is there was looked at since boot
         self.pulse = Pulse()
         self.changed = asyncio.Event()
@@ -122,6 +123,7 @@ class Queue:
                 self._notes.add_twin(facts["sha256"])
             self.trouble = None
             entry.fresh = True
+            self._newest, self._newest_facts = entry, facts
             self._window.admit([entry])
             self._work.set()
             self.changed.set()
@@ -146,12 +148,12 @@ class Queue:
             return entry
 
     def facts(self, entry):
-        """Return what is written down of a photo that waits.
+        """Return what is written down of a photo that waits; of the newest it is still known.
 
         Raises:
             MediumError: it can't be read, and neither can the picture.
         """
-        return entry.place.facts(entry)
+        return self._newest_facts if entry is self._newest else entry.place.facts(entry)
 
     def open(self, entry):
         """Return the picture as an open file.

@@ -69,6 +69,7 @@ async def a_whole_picture_without_facts_was_never_announced_and_is_kept_under_a_
 async def facts_that_cannot_be_read_just_now_are_not_written_over():
     queue = open_queue()
     entry = await add_photo(queue, 0)
+    await add_photo(queue, 1)  # only of the newest is it still known
 
     def broken(path, *mode):
         if path.endswith(".txt"):
