@@ -91,7 +91,7 @@ class Link:
 
     A context manager. `quality`, `plan` and `targets` may be changed while it runs; connections that are there take
     the new quality at their next piece, and the ports in `targets` are for those to come. `on_cut` is called with a
-    connection's kind when it was cut by plan.
+    connection's kind when it was cut by plan, `on_piece` with kind, up, size when bytes arrive.
     """
 
     def __init__(
@@ -105,6 +105,7 @@ class Link:
     ) -> None:
         self.quality, self.plan = quality, plan
         self.on_cut: Callable[[str], None] = lambda _kind: None
+        self.on_piece: Callable[[str, bool, int], None] = lambda _kind, _up, _size: None
         self.ports: dict[str, int] = {}
         self.connections: Counter[str] = Counter()
         self.cuts: Counter[How] = Counter()
@@ -319,6 +320,7 @@ class Connection:
             writer.write(data)
             await writer.drain()
             (self._link.bytes_up if up else self._link.bytes_down)[self._kind] += len(data)
+            self._link.on_piece(self._kind, up, len(data))
 
     def _is_control(self, *, up: bool) -> bool:
         return self._kind == "ftp" and not up
