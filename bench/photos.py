@@ -20,18 +20,20 @@ class Shot:
     sha256: str
 
 
-def make(count: int, *, size: int = 100_000) -> list[Shot]:
-    """Return distinct JPEGs of exactly `size` bytes: the frame is the same, comments make the rest."""
+def make(count: int, *, size: int = 100_000, seen: bool = False) -> list[Shot]:
+    """Return distinct JPEGs of exactly `size` bytes: comments make the difference, or with `seen` the picture too."""
     frame = _frame(size - 2000)
     shots: list[Shot] = []
-    for _ in range(count):
+    for number in range(count):
+        if seen:
+            frame = _frame(size - 2000, seed=number)
         data = frame[:2] + _comments(size - len(frame)) + frame[2:]
         shots.append(Shot(new_photo_id(), data, hashlib.sha256(data).hexdigest()))
     return shots
 
 
-def _frame(most: int) -> bytes:
-    noise = random.Random(1).randbytes(480 * 360 * 3)
+def _frame(most: int, *, seed: int = 1) -> bytes:
+    noise = random.Random(seed).randbytes(480 * 360 * 3)
     image = Image.frombytes("RGB", (480, 360), noise)
     for quality in range(95, 5, -5):
         file = io.BytesIO()

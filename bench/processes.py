@@ -19,7 +19,7 @@ from aperture.clock import now_ms
 from aperture.store import accounts
 from aperture.store.database import Database, sqlite_url
 
-READY_S = 30
+READY_S = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class Running:
     data_dir: Path
     ftp: tuple[str, int]
     api: str | None = None
+    mqtt: tuple[str, int] | None = None
 
 
 def wait_for(condition: Any, what: str, timeout_s: float = READY_S) -> Any:
@@ -101,13 +102,14 @@ def aperture(
         if prepare is not None:
             prepare(data_dir)
         ports = {name: free_port() for name in ("mqtt", "ftp", "api")}
-        settings = {"APERTURE_DATA_DIR": folder, "APERTURE_FTP__MAX_PER_ADDRESS": "500", **env}
+        settings = {"APERTURE_DATA_DIR": folder, "APERTURE_FTP__MAX_PER_ADDRESS": "500"}
         for name, port in ports.items():
             settings |= {f"APERTURE_{name.upper()}__HOST": "127.0.0.1", f"APERTURE_{name.upper()}__PORT": str(port)}
-        with child("-m", "cli.main", part, env=settings, wrap=wrap) as process:
+        with child("-m", "cli.main", part, env={**settings, **env}, wrap=wrap) as process:
             if part == "up":
                 content = json.loads(wait_for(lambda: _read(data_dir / "run.json"), "aperture up"))
-                yield Running(content["pid"], data_dir, ("127.0.0.1", ports["ftp"]), content["api"]["url"])
+                mqtt, ftp = ((content[name]["host"], content[name]["port"]) for name in ("mqtt", "ftp"))
+                yield Running(content["pid"], data_dir, ftp, content["api"]["url"], mqtt)
             else:
                 wait_for(lambda: listens(ports["ftp"]), f"aperture {part}")
                 yield Running(process.pid, data_dir, ("127.0.0.1", ports["ftp"]))
