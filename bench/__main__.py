@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from bench import latency, memory, press, throughput, tls
+from bench import heap, latency, memory, press, throughput, tls
 
 BENCHES: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
     "latency": latency.run,
@@ -16,6 +16,7 @@ BENCHES: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
     "memory": memory.run,
     "tls": tls.run,
     "press": press.run,
+    "heap": heap.run,
 }
 
 
