@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from importlib import import_module, metadata
@@ -223,11 +224,16 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
     action = getattr(import_module(module), function)
     try:
         result = action(options, settings)
-        return result if isinstance(result, int) else asyncio.run(result)
+        status = result if isinstance(result, int) else asyncio.run(result)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at its end
+        return FAILED
     except (CommandLineError, StoreError, ContractError) as error:
         return _complain(str(error), FAILED)
     except KeyboardInterrupt:
         return 0
+    return status
 
 
 def _complain(sentence: str, status: int) -> int:

@@ -213,3 +213,12 @@ def test_a_camera_is_shown_with_its_presence_and_since_when(aperture):
     lines = aperture("camera", "show", "front").splitlines()
     assert [line.split()[1:] for line in lines if line.startswith("presence ")] == [["offline"]]
     assert any(line.startswith("presence_at ") for line in lines)
+
+
+def test_who_stops_reading_is_told_nothing(tmp_path):
+    """`aperture … | head` ends as head does, without a traceback."""
+    command = f"{sys.executable} -m cli.main config show | head -1; {sys.executable} -m cli.main --help | true"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, env=SCRUBBED, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "Error" not in done.stderr, done.stderr

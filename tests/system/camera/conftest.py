@@ -101,11 +101,11 @@ class Rig:
         assert self.link is not None
         self.link.targets.update(mqtt=self.up.run["mqtt"]["port"], ftp=self.up.run["ftp"]["port"])
 
-    def heap_free(self) -> int:
-        """Return how many bytes of heap were free when it last said so."""
+    def heap_free(self) -> int | None:
+        """Return how many bytes of heap were free when it last said so; None before that."""
         with contextlib.closing(sqlite3.connect(self.up.data_dir / "aperture.db")) as database:
             [(status,)] = database.execute("SELECT status FROM camera WHERE name = ?", (self.camera.name,))
-        return int(json.loads(status)["heap_free"])
+        return None if status is None else int(json.loads(status)["heap_free"])
 
 
 @pytest.fixture(scope="session")
