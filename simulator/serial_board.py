@@ -197,6 +197,8 @@ class SerialBoard:
         finally:
             loop.remove_reader(self._chip)
             os.close(self._chip)
+            self._chip = -1  # the number is soon another file's
+            self._uart.stop()
 
     def _interrupt(self) -> None:
         self._signal(signal.SIGINT)

@@ -14,6 +14,7 @@ _PROMPT: Final = b'Type "help()" for more information.\r\n'
 _RAW: Final = b"raw REPL; CTRL-B to exit"
 _BARE_LINE_END: Final = re.compile(rb"(?<!\r)\n")
 _CTRL_A, _CTRL_C = b"\x01", b"\x03"
+_LONGEST_WORDS: Final = 64
 _MOST_TYPED: Final = 64 * 1024
 
 
@@ -51,6 +52,10 @@ class Uart:
         if not typed_stays:
             self._typed = b""
 
+    def stop(self) -> None:
+        """The chip's run is over: until the next one nobody takes what is typed."""
+        self._state = State.BOOTING
+
     def soft_reset(self) -> bool:
         """Say on the cable that a soft reset comes; return whether the raw prompt comes after it, and not /main.py."""
         self._say(b"MPY: soft reboot\r\n")
@@ -72,7 +77,7 @@ class Uart:
 
     def from_chip(self, data: bytes) -> None:
         """Take what the chip said."""
-        self._tail = (self._tail + data)[-256:]
+        self._tail += data  # all of it is looked at before the rest is cut: a whole start may come in one piece
         if not self._raw_wanted:
             self._say(data)
         if self._state is State.BOOTING and _RUNS in self._tail:
@@ -86,6 +91,7 @@ class Uart:
         elif _PROMPT in self._tail:
             self._raw = False
             self._tail = b""
+        self._tail = self._tail[-_LONGEST_WORDS:]
 
     def _reach_prompt(self) -> None:
         self._state = State.PROMPT

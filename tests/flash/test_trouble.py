@@ -305,3 +305,19 @@ async def test_it_can_be_tried_without_hardware(server, tmp_path, until):
     finally:
         cable.send_signal(signal.SIGINT)
         assert await cable.wait() == 0
+
+
+def test_a_start_that_comes_in_one_piece_can_be_interrupted():
+    """The board's console: whatever the pieces that its output comes in, Ctrl-C stops what runs."""
+    from simulator.uart import Uart
+
+    interrupts: list[bool] = []
+    typed: list[bytes] = []
+    uart = Uart(to_chip=typed.append, to_host=lambda _: None, interrupt=lambda: interrupts.append(True))
+    uart.start()
+    uart.from_chip(b"rst:0x1\nboot: main.py\n" + b"E camera does not start\n" * 40)
+    uart.from_host(b"\r\x03\r\x02")
+    assert interrupts == [True]
+    assert typed == []
+    uart.from_chip(b'Type "help()" for more information.\r\n>>> ')
+    assert typed == [b"\x03\r\x02"], "what was typed behind it waits for the prompt"
