@@ -8,7 +8,7 @@ from typing import Any
 
 import structlog
 
-from bench import heap, latency, memory, press, throughput, tls
+from bench import fleet, heap, latency, memory, press, throughput, tls
 
 BENCHES: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
     "latency": latency.run,
@@ -17,6 +17,7 @@ BENCHES: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
     "tls": tls.run,
     "press": press.run,
     "heap": heap.run,
+    "fleet": fleet.run,
 }
 
 

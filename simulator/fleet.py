@@ -23,6 +23,7 @@ _STARTS_AT_ONCE: Final = 4
 _ONLINE_S: Final = 20.0
 _AWAY_S: Final = (0.5, 4.0)
 _NO_PROGRESS_S: Final = 120.0
+_QUIET_S: Final = 3.0  # the last press may be no photo yet
 _LOOK_EVERY_S: Final = 0.2
 _EVERY_FRAME: Final = 1_000_000
 
@@ -152,11 +153,12 @@ class Fleet:
     async def drain(self) -> None:
         """Wait until no photo waits in a camera any more, or for as long as that gets on."""
         loop = asyncio.get_running_loop()
-        least, progress_at = self.waiting, loop.time()
-        while self.waiting and loop.time() - progress_at < _NO_PROGRESS_S:
+        last, changed_at = None, loop.time()
+        while loop.time() - changed_at < (_NO_PROGRESS_S if self.waiting else _QUIET_S):
             await asyncio.sleep(_LOOK_EVERY_S)
-            if self.waiting < least:
-                least, progress_at = self.waiting, loop.time()
+            now = self.waiting, sum(map(len, self.taken.values()))
+            if now != last:
+                last, changed_at = now, loop.time()
 
     def _dice(self, what: str) -> random.Random:
         return random.Random(f"{self._seed} {what}")  # noqa: S311 - to be had again
