@@ -19,6 +19,7 @@ _MOST_FAILURES = 3
 _PHOTO_MS = 60_000
 _IN_RAM = 2
 _ROUND_BYTES = 16_384
+_TIDY_AFTER_MS = 2_000
 
 
 class BatteryEmpty(Exception):
@@ -161,7 +162,15 @@ class Shooter:
                     self._done()
             self.keeping.rest()
             self._news.clear()
+            await self._tidy()
             await self._news.wait()
+
+    async def _tidy(self):
+        """Collect garbage once nobody waits: with much RAM it takes long, and just now a photo is to leave."""
+        try:
+            await asyncio.wait_for_ms(self._news.wait(), _TIDY_AFTER_MS)
+        except asyncio.TimeoutError:
+            gc.collect()
 
     async def _keep(self, taken):
         app, press, facts = self._app, taken.press, taken.facts
@@ -190,7 +199,6 @@ class Shooter:
         app.shutter.done()
         app.board.light(app.shutter.busy)
         app.face.changed()
-        gc.collect()
         self._reset_if_hopeless()
 
     def _reset_if_hopeless(self):
