@@ -7,6 +7,7 @@ asks), `update` (new firmware), `face` (display and status), `sleeper` (when to 
 """
 
 import asyncio
+import gc
 
 import machine
 
@@ -123,6 +124,8 @@ class App:
             log.error("photo can't be marked as handed over", cause, photo=entry.photo)
         self.cost.sent(entry)
         self.face.delivered(entry)
+        if not self.shutter.busy:
+            gc.collect()  # in much RAM it takes long: nobody waits for it now, and until the photo had left someone did
 
     def _on_message(self, kind, body):
         try:

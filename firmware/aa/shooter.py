@@ -5,7 +5,6 @@ card is slow gets the frame of its moment, and not of when the card was done.
 """
 
 import asyncio
-import gc
 import time
 
 from aa import log
@@ -19,7 +18,6 @@ _MOST_FAILURES = 3
 _PHOTO_MS = 60_000
 _IN_RAM = 2
 _ROUND_BYTES = 16_384
-_TIDY_AFTER_MS = 2_000
 
 
 class BatteryEmpty(Exception):
@@ -162,15 +160,7 @@ class Shooter:
                     self._done()
             self.keeping.rest()
             self._news.clear()
-            await self._tidy()
             await self._news.wait()
-
-    async def _tidy(self):
-        """Collect garbage once nobody waits: with much RAM it takes long, and just now a photo is to leave."""
-        try:
-            await asyncio.wait_for_ms(self._news.wait(), _TIDY_AFTER_MS)
-        except asyncio.TimeoutError:
-            gc.collect()
 
     async def _keep(self, taken):
         app, press, facts = self._app, taken.press, taken.facts

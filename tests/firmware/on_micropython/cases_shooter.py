@@ -179,25 +179,3 @@ async def a_photo_that_woke_the_camera_costs_the_boot_as_well():
     assert list(app.queue)[1].camera_ms < 5_000 and list(app.queue)[1].radio_ticks is None
     started = time.ticks_ms()
     assert time.ticks_diff(time.ticks_ms(), started) < 1_000
-
-
-async def garbage_is_collected_once_nobody_waits_for_the_photo():
-    from aa import shooter
-
-    class Counted:
-        collected_ticks = []
-
-        def collect(self):
-            self.collected_ticks.append(time.ticks_ms())
-
-    shooter.gc = Counted()
-    shooter._TIDY_AFTER_MS = 800
-    app = Booth()
-    for _ in range(3):
-        app.shutter.press("button")
-        await asyncio.sleep_ms(50)
-    await until(lambda: len(app.queue) == 3)
-    assert not Counted.collected_ticks, "photos are about to leave"
-    written_ticks = time.ticks_ms()
-    await until(lambda: Counted.collected_ticks)
-    assert time.ticks_diff(Counted.collected_ticks[0], written_ticks) > 400

@@ -29,13 +29,14 @@ FRAME_BYTES = 6_000
 
 
 def draw_frames(folder: Path, *, size: int = FRAME_BYTES, count: int = 1200) -> Path:
-    """Fill a folder with JPEGs of so many bytes, each another."""
+    """Fill a folder with JPEGs of so many bytes, each another picture: one seen twice would be a photo stored twice."""
     folder.mkdir()
-    file = io.BytesIO()
-    Image.frombytes("RGB", (64, 48), random.Random(1).randbytes(64 * 48 * 3)).save(file, "JPEG", quality=60)
-    whole = file.getvalue()
-    room = size - len(whole) - 4
+    dice = random.Random(1)
     for number in range(count):
+        file = io.BytesIO()
+        Image.frombytes("RGB", (64, 48), dice.randbytes(64 * 48 * 3)).save(file, "JPEG", quality=60)
+        whole = file.getvalue()
+        room = size - len(whole) - 4
         comment = b"\xff\xfe" + (room + 2).to_bytes(2, "big") + b"%0*d" % (room, number)
         (folder / f"{number:05}.jpg").write_bytes(whole[:2] + comment + whole[2:])
     return folder
