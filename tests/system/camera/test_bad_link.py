@@ -94,7 +94,8 @@ async def many_photos(one, photos: int, pause_s: float) -> None:
     await one.empty(600)
     one.kept_the_promise(photos)
     third = max(1, len(free) // 3)
-    assert max(free[-third:]) > max(free[:third]) - LEAK_BYTES, free
+    allowed = LEAK_BYTES if photos >= 100 else 5 * LEAK_BYTES  # buffers are made once, and a few looks meet garbage
+    assert max(free[-third:]) > max(free[:third]) - allowed, free
 
 
 async def test_an_upload_is_reset_at_many_offsets(rig):
