@@ -13,7 +13,7 @@ import time
 import machine
 
 _FILE, _NEW_FILE = "/slots.json", "/slots.json.tmp"
-_MOST_BOOTS, _TRIAL_MS, _AGAIN_MS = 2, 300_000, 10_000
+_MOST_BOOTS, _TRIAL_MS, _AGAIN_MS, _PHOTOS_MS = 2, 300_000, 10_000, 150_000
 
 
 def read():
@@ -67,11 +67,14 @@ def give_up(why):
     return bool(trial)
 
 
-async def limit():
-    """End this run when the trial still goes on by then."""
+async def limit(app):
+    """End this run when the trial still goes on by then, but not in the middle of a photo."""
     await asyncio.sleep_ms(_TRIAL_MS)
     if read()[1]:
-        machine.reset()
+        try:
+            await asyncio.wait_for_ms(app.power.start_anew(), _PHOTOS_MS)
+        finally:  # that firmware may be broken, or know of no such thing
+            machine.reset()
 
 
 def main():
@@ -81,10 +84,12 @@ def main():
     try:
         if on_trial:
             machine.WDT(timeout=_TRIAL_MS)  # for what hangs before it has set a watchdog of its own
-            asyncio.create_task(limit())  # noqa: RUF006 - MicroPython's loop holds its tasks itself
         from aa.app import App
 
-        asyncio.run(App().run())
+        app = App()
+        if on_trial:
+            asyncio.create_task(limit(app))  # noqa: RUF006 - MicroPython's loop holds its tasks itself
+        asyncio.run(app.run())
     except Exception as cause:
         print("E camera does not start, slot " + slot)
         sys.print_exception(cause)

@@ -121,7 +121,7 @@ class App:
         try:
             self.queue.mark(entry, delivered=True)
         except OSError as cause:  # the card, not the network; `announcer` marks it again
-            log.error("photo can't be marked as handed over", cause, photo=entry.photo)
+            log.error("photo can't be marked as handed over", photo=entry.photo, why=log.words(cause))
         self.cost.sent(entry)
         self.face.delivered(entry)
         if not self.shutter.busy:

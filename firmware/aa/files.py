@@ -9,7 +9,7 @@ import os
 from errno import ENOENT
 
 ENOSPC = 28  # `errno` has no name for it
-_BESIDE = ".tmp"
+_BESIDE, _THIRD = ".tmp", ".new"
 
 
 def sync():
@@ -34,6 +34,8 @@ def read_json(path, default):
     What a power cut left on FAT is mended.
     """
     data, beside = _read(path), _read(path + _BESIDE)
+    if data is None and beside is None:
+        beside = _read(path + _THIRD)  # the power went a second time, while it was mended
     if beside is not None and data in (beside, None):
         data = beside
         try:
@@ -56,10 +58,11 @@ def _read(path):
 
 
 def _mend(path, data):
-    third = path + ".new"
-    with open(third, "wb") as file:
-        file.write(data)
-        file.flush()
+    third = path + _THIRD
+    if _read(third) != data:
+        with open(third, "wb") as file:
+            file.write(data)
+            file.flush()
     for name in (path, path + _BESIDE):
         remove(name)
     os.rename(third, path)

@@ -8,7 +8,7 @@ import machine
 from aa import log
 
 _CONSOLE_MS = 50  # the serial console finishes its line
-_STILL_MS = 20_000
+_STILL_MS = 120_000  # two frames may wait in RAM for a slow card; the watchdog ends a hung one
 _LOOK_EVERY_MS = 50
 _LONGEST_DOZE_MS = 5 * 86_400_000  # an ESP32's ticks tell no more than 6.2 days apart, and asyncio lives by them
 

@@ -115,7 +115,7 @@ class Queue:
                 self.trouble = troubles.full(shelf.name)
                 raise
             except OSError as cause:
-                log.error("no photo can be written", cause, to=shelf.name)
+                log.error("no photo can be written", why=log.words(cause), to=shelf.name)
                 shelf.failed = True
                 failure = cause
                 continue

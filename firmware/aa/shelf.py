@@ -75,7 +75,9 @@ class Shelf:
             return
         try:
             if place.is_waiting(entry):
-                self.count(place, -1, place.hand_over(entry))
+                sent = place.hand_over(entry)
+                if place.scanned and entry.seq < self.before:  # else it was not counted
+                    self.count(place, -1, sent)
         except OSError as cause:
             log.warning("twin can't be marked", photo=entry.photo, why=log.words(cause))
 

@@ -28,7 +28,7 @@ _MOST_TRIES = 10
 _TURN_MS = 300_000  # photos come first, and there may be many
 _STEP_PCT = 10
 _LATE_MS = 15_000
-_LOST = (OSError, EOFError, Lost, asyncio.TimeoutError)
+_LOST = (OSError, EOFError, Lost, asyncio.TimeoutError, MemoryError)
 
 
 class Updater:
@@ -118,7 +118,10 @@ class Updater:
         job["starts"] += 1
         if job["starts"] > _MOST_STARTS:
             raise BadBundle("interrupted", "the camera was reset {} times during it".format(_MOST_STARTS))
-        self._save()
+        try:
+            self._save()
+        except OSError as cause:  # starts that can't be counted might never end
+            raise BadBundle("no_space", "flash: " + log.words(cause))
         backoff = Backoff(2_000, 60_000)
         why = None
         for _ in range(_MOST_TRIES):
@@ -228,6 +231,11 @@ class Updater:
         """Boot the other slot, on trial. Does not return."""
         slots.start_trial()
         job["tried"] = True  # after it: a power cut between the two must not look like a trial that failed
-        self._save()
+        try:
+            self._save()
+        except (
+            OSError
+        ) as cause:  # it is on trial all the same; should that fail, it is fetched anew, some times at most
+            log.error("trial not noted", cause)
         log.info("update is tried", version=job["version"], slot=slots.spare())
         await self._app.power.reboot()

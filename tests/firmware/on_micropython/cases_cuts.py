@@ -307,3 +307,24 @@ def while_commands_and_settings_are_written_down(kind, every, seed):
             again = Journal("/cut/commands.json")
             assert again.find("c{}".format(step - 1)) and again.find("d0") and again.find("d2")
             assert Settings("/cut/settings.json", {})["quality"] == 72
+
+
+def while_a_boot_mends_settings_that_a_cut_left(kind, every, seed):
+    """A second cut, in what the first one made necessary; whatever was kept is there, and can be written again."""
+    medium = Medium(kind).format().mount("/card")
+    settings = Settings("/card/settings.json", {})
+    settings.change({"quality": 50})
+    medium.keep()
+    settings.change({"quality": 51})
+    for number, cut in medium.cuts():
+        cut.keep()
+        cut.mount("/cut")
+        known = Settings("/cut/settings.json", {})["quality"]
+        for second, again in cut.cuts(int(every), int(seed)):
+            again.mount("/again")
+            when = "cuts {} and {}".format(number, second)
+            assert Settings("/again/settings.json", {})["quality"] == known, when
+            for more in range(3):
+                Settings("/again/settings.json", {}).change({"quality": 60 + more})
+                assert Settings("/again/settings.json", {})["quality"] == 60 + more, when
+            assert known in (50, 51), when

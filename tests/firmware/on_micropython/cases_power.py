@@ -161,8 +161,10 @@ async def a_reset_waits_for_the_photos_of_presses_before_it():
 
 
 async def a_reset_comes_though_a_shot_hangs_or_the_good_bye_breaks():
-    from aa import power
+    """It waits as long as the frames in RAM may take, each in its time."""
+    from aa import power, shooter
 
+    assert power._STILL_MS >= shooter._IN_RAM * shooter._PHOTO_MS
     power._STILL_MS = 100
     camera = Camera()
     camera.broken = ("leave",)
@@ -216,7 +218,7 @@ async def presses_during_the_good_bye_are_still_taken():
 async def a_marker_that_cannot_be_renamed_costs_no_ftp_session():
     app = object.__new__(App)
     app.queue, app.face = open_queue("card"), Face()
-    app.cost = ShotCost({"camera": 1, "send": 1})
+    app.cost, app.shutter = ShotCost({"camera": 1, "send": 1}), Camera().shutter
     entry = await app.queue.add(memoryview(JPEG), facts_of(1, PHOTOS[0]), time.ticks_ms())
 
     def broken(*_, **__):

@@ -312,6 +312,26 @@ async def a_photo_that_is_on_both_is_handed_over_as_one():
     assert files_in("card/photos") == ["000000/02.jpg", "000000/02.ok", "000000/02.txt"]
 
 
+async def a_twin_counts_for_nothing_while_its_card_is_still_in():
+    """Written to flash after its facts were on the card: one photo waits, and then none."""
+    storage = _storage()
+    await add_photo(storage.queue, 0)
+    write, remove = photofiles.write_facts, files.remove
+
+    def after(path, facts):
+        write(path, facts)
+        if path.startswith("card"):
+            raise OSError(5)
+
+    photofiles.write_facts, files.remove = after, lambda _: None
+    await add_photo(storage.queue, 1)
+    photofiles.write_facts, files.remove = write, remove
+    assert len(storage.queue) == 2
+    assert await _drain(storage.queue) == PHOTOS[:2]
+    assert len(storage.queue) == 0
+    assert photos_in("card/photos", True) == PHOTOS[:2], "the twin waits no longer, either"
+
+
 async def the_queue_looks_after_itself_as_long_as_it_runs():
     await _add_many(open_queue(), 3 * EACH)
     queue = open_queue(keep=5)

@@ -377,6 +377,72 @@ class Pauses:
         return 1
 
 
+async def ram_that_is_short_is_waited_for():
+    update.Backoff = lambda *_: Pauses()
+    app = App()
+    short = []
+
+    def fail(path):
+        if path == "aa/app.py" and len(short) < 3:
+            short.append(path)
+            raise MemoryError
+
+    app.fail = fail
+    app.updater.begin("c1", {"bundle": "new"})
+    assert await app.outcome() == "reboots" and len(short) == 3
+
+
+async def an_update_that_never_has_the_ram_ends():
+    update.Backoff = lambda *_: Pauses()
+    app = App()
+    app.fail = _short_of_ram
+    assert await _refusal(app) == "interrupted"
+
+
+def _short_of_ram(path):
+    raise MemoryError
+
+
+async def flash_that_takes_no_more_is_told_before_anything_is_fetched():
+    app = App()
+    app.updater.begin("c1", {"bundle": "new"})
+    mend = _full("./update.json")
+    assert await app.outcome() == ("c1", False, "no_space") and app.read == []
+    mend()
+
+
+async def a_trial_that_can_be_written_down_alone_is_tried():
+    app = App()
+    save, saves = app.updater._save, []
+
+    def third():
+        saves.append(slots.on_trial())
+        if saves[-1]:
+            raise OSError(28)
+        save()
+
+    app.updater._save = third
+    app.updater.begin("c1", {"bundle": "new"})
+    assert await app.outcome() == "reboots"
+    assert saves == [None, None, "b"] and not json.loads(_read("update.json"))["tried"]
+
+
+def _full(path):
+    """Let a file be written no more, until the function that this returns is called."""
+    whole = update.files.write_json
+
+    def write(to, value):
+        if to == path:
+            raise OSError(28)
+        whole(to, value)
+
+    def mend():
+        update.files.write_json = whole
+
+    update.files.write_json = write
+    return mend
+
+
 async def a_server_that_never_answers_ends_it():
     update.Backoff = lambda *_: Pauses()
     app = App()
