@@ -22,7 +22,7 @@ class Display:
         print(line, file=self._stream, flush=True)
 
     def progress(self, done: int, total: int, name: str) -> None:
-        """Tell that file number `done` of `total` is under way."""
+        """Tell that file number `done` of `total` is on the board."""
         width = len(str(total))
         if not self._stream.isatty():
             self.say(f"  {done:{width}}/{total}  {name}")

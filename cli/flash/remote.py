@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from cli.flash.errors import CableError, FlashError, FlashFullError
+from cli.flash.parcels import DAMAGED
 
-_SILENCE_S: Final = 30.0  # much longer than any one file takes
+_SILENCE_S: Final = 30.0  # much longer than any one parcel takes
 _TAIL: Final = 20
 _CUT_OFF: Final = (
     "failed to access",
@@ -25,7 +26,9 @@ _CUT_OFF: Final = (
     "Bad file descriptor",
     "No such device",
     "unpack requires a buffer",
+    DAMAGED,
 )
+_RESTARTED: Final = "rst:0x"  # a chip's first words; mpremote would wait for ever for the end of what ran before
 _FULL: Final = ("ENOSPC", "OSError: 28", "No space left")
 
 
@@ -84,6 +87,8 @@ class Remote:
                 if not line:
                     return lines
                 lines.append(line.decode(errors="replace"))
+                if lines[-1].startswith(_RESTARTED):
+                    raise CableError(f"the board on {self._port} restarted")
                 on_line(lines[-1].rstrip())
         except TimeoutError:
             raise CableError(f"the board on {self._port} says nothing any more") from None

@@ -12,6 +12,7 @@ from cli.flash import boards, port, survey
 from cli.flash.boards import Board
 from cli.flash.display import Display
 from cli.flash.errors import CableError, FlashError
+from cli.flash.parcels import WRITTEN, pack
 from cli.flash.plan import SECRETS_FILE, SLOTS_FILE, TEMPORARY, Plan
 from cli.flash.remote import Remote
 from cli.flash.survey import Survey
@@ -19,6 +20,7 @@ from cli.flash.survey import Survey
 _BACK_S: Final = 10.0  # a board that restarts is back by then, one that was unplugged is not
 _LOOK_S: Final = 0.2
 _LET_GO_S: Final = 5.0
+_REMOVED: Final = "removed "
 
 
 class Writer:
@@ -39,7 +41,11 @@ class Writer:
         """
         image = self._board.image
         self._held = True
-        await asyncio.to_thread(port.wake, self._port, image)
+        try:
+            await asyncio.to_thread(port.wake, self._port, image)
+        except FlashError:
+            self._held = False
+            raise
         self._remote = Remote(self._port)
         found = await survey.survey(self._remote)
         how_to = image.how_to(self._port)
@@ -82,19 +88,18 @@ class Writer:
             return
         already = f"; {todo.unchanged} more are there already" if todo.unchanged else ""
         self._display.say(f"Firmware  {len(todo.copy)} files, {-(-todo.size // 1024)} KiB{already}")
-        await self._remote.run(["exec", _prepare(todo)])
-        self.removed += todo.remove
-        under_way = 0
+        copied = 0
 
         def on_line(line: str) -> None:
-            nonlocal under_way
-            if line.startswith("cp ") and under_way < len(todo.copy):
-                path = todo.copy[under_way][1].removesuffix(TEMPORARY)
-                under_way += 1
-                self.copied.append(path)
-                self._display.progress(under_way, len(todo.copy), path)
+            nonlocal copied
+            self._note_removed(line)
+            if line.startswith(WRITTEN):
+                copied += 1
+                self.copied.append(line.removeprefix(WRITTEN).removesuffix(TEMPORARY))
+                self._display.progress(copied, len(todo.copy), self.copied[-1])
 
-        await self._remote.run(*([*_COPY, str(file.source), f":{path}"] for file, path in todo.copy), on_line=on_line)
+        parcels = pack([(file.source, path) for file, path in todo.copy], self._work)
+        await self._remote.run(["exec", _prepare(todo)], *(["run", str(script)] for script in parcels), on_line=on_line)
 
     async def finish(self, todo: Plan, secrets: dict[str, Any], found: Survey) -> None:
         """Write the secrets, then have the board put all of it in its place in one step.
@@ -102,7 +107,7 @@ class Writer:
         Raises:
             CableError: the board was cut off.
         """
-        copies: list[list[str]] = []
+        copies: list[tuple[Path, str]] = []
         rename = list(todo.rename)
         if secrets != found.secrets:
             copies.append(self._small_file(SECRETS_FILE, secrets))
@@ -111,8 +116,8 @@ class Writer:
             copies.append(self._small_file(SLOTS_FILE, {"active": todo.slot, "trial": None}))
             rename.append((SLOTS_FILE + TEMPORARY, SLOTS_FILE))
         if rename or todo.clean:
-            await self._remote.run(*copies, ["exec", _commit(rename, todo.clean)])
-        self.removed += todo.clean
+            parcels = (["run", str(script)] for script in pack(copies, self._work))
+            await self._remote.run(*parcels, ["exec", _commit(rename, todo.clean)], on_line=self._note_removed)
         self._display.say(f"Secrets   {'written to the camera' if secrets != found.secrets else 'as they were'}")
 
     async def reset(self) -> None:
@@ -127,13 +132,14 @@ class Writer:
                 async with asyncio.timeout(_LET_GO_S):
                     await self.reset()
 
-    def _small_file(self, path: str, content: dict[str, Any]) -> list[str]:
+    def _note_removed(self, line: str) -> None:
+        if line.startswith(_REMOVED):
+            self.removed.append(line.removeprefix(_REMOVED))
+
+    def _small_file(self, path: str, content: dict[str, Any]) -> tuple[Path, str]:
         source = self._work / path.lstrip("/")
         private_file.write(source, json.dumps(content))
-        return [*_COPY, str(source), f":{path}{TEMPORARY}"]
-
-
-_COPY: Final = ("fs", "cp", "-f")  # without asking for the hash once more
+        return source, path + TEMPORARY
 
 
 def _prepare(todo: Plan) -> str:
@@ -142,6 +148,7 @@ def _prepare(todo: Plan) -> str:
 import os
 for path in {todo.remove!r}:
     os.remove(path)
+    print("{_REMOVED}" + path)
 for folder in {todo.folders!r}:
     try:
         os.mkdir(folder)
@@ -158,6 +165,7 @@ for new, path in {rename!r}:
     os.rename(new, path)
 for path in {clean!r}:
     os.remove(path)
+    print("{_REMOVED}" + path)
 for folder in {sorted({path.rpartition("/")[0] for path in clean if path.count("/") > 1}, reverse=True)!r}:
     try:
         os.rmdir(folder)

@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -180,13 +181,14 @@ MakeBoard = Callable[..., Any]
 @pytest.fixture
 async def make_board(tmp_path: Path, libraries: Path) -> AsyncIterator[MakeBoard]:
     """Plug in a board with nothing but MicroPython on it; `prepare(flash folder)` may put something there before."""
+    numbers = count()
     async with AsyncExitStack() as stack:
 
         async def make(prepare: Callable[[Path], None] = lambda _: None, **more: Any) -> SerialBoard:
-            folder = tmp_path / "board"
+            port = tmp_path / f"ttyUSB{next(numbers)}"
+            folder = port.with_name(f"board on {port.name}")
             (folder / "flash").mkdir(parents=True)
             prepare(folder / "flash")
-            port = tmp_path / "ttyUSB0"
             board = SerialBoard(folder=folder, port=port, cache=libraries / "aperture", **more)
             await stack.enter_async_context(board)
             await board.say(f"wifi reach home={PASSWORD}")
@@ -249,7 +251,7 @@ def bare_port(tmp_path: Path) -> Iterator[Callable[..., Path]]:
 
         threads.append(threading.Thread(target=speak))
         threads[-1].start()
-        port = tmp_path / "ttyUSB1"
+        port = tmp_path / f"ttyUSB{90 + len(threads)}"
         port.symlink_to(os.ttyname(theirs))
         return port
 

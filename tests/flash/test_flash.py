@@ -164,12 +164,12 @@ async def test_a_token_of_ones_own_is_kept(server, flashed):
 
 
 async def test_the_secrets_file_is_private_on_its_way(server, flashed):
-    """The file that mpremote copies from is readable by its owner alone."""
+    """The scripts that mpremote sends, which hold the secrets, are readable by their owner alone."""
     board = await flashed()
     run = await server.flash(str(board.port), *named("cam-e"), TMPDIR=str(server.folder))
     seen: set[int] = set()
     while run.process.returncode is None:
-        for path in server.folder.glob("aperture-flash-*/*secrets.json*"):
+        for path in server.folder.glob("aperture-flash-*/parcel-*.py"):
             with suppress(FileNotFoundError):
                 seen.add(stat.S_IMODE(path.stat().st_mode))
         await asyncio.sleep(0.002)

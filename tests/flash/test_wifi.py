@@ -141,13 +141,8 @@ async def test_the_password_may_come_from_a_file(server, flashed, tmp_path):
     assert secrets["country"] == "DE"
 
 
-@pytest.mark.parametrize(
-    ("ssid", "password", "words"),
-    [("x" * 33, "long enough", "1 to 32 bytes"), ("home", "short", "8 to 63 characters")],
-)
-async def test_what_can_be_no_wifi_is_refused(server, flashed, ssid, password, words):
+async def test_what_can_be_no_password_is_refused(server, flashed):
     board = await flashed()
-    run = await server.flash(
-        str(board.port), "--camera", "front", *BASE, "--wifi", ssid, APERTURE_WIFI_PASSWORD=password
-    )
-    assert words in await run.ends(1)
+    arguments = ("--camera", "front", *BASE, "--wifi", "home")
+    run = await server.flash(str(board.port), *arguments, APERTURE_WIFI_PASSWORD="short")
+    assert "8 to 63 characters" in await run.ends(1)
