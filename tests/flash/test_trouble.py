@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 
+import psutil
 import pytest
 
 from simulator.serial_board import SerialBoard
@@ -200,12 +201,18 @@ async def test_no_moment_is_a_bad_one_to_cut_a_board_off(server, flashed, make_b
         tasks.create_task(restarted(server, make_board))
 
 
-async def test_ctrl_c_in_the_middle_says_what_to_do_and_the_next_run_goes_on(server, make_board):
+async def test_ctrl_c_in_the_middle_says_what_to_do_and_the_next_run_goes_on(server, make_board, until):
+    """The board stands still meanwhile, so that it is in the middle, however busy this machine is."""
     board = await make_board()
     base = ("--camera", "patient", *BASE[2:])
     run = await server.flash(str(board.port), *base)
-    await run.says(r" 1/\d+")
+    await copied(board.flash, 10)
+    chip = psutil.Process(board._process.pid)
+    chip.suspend()
+    (mpremote,) = psutil.Process(run.process.pid).children()
     run.process.send_signal(signal.SIGINT)
+    await until(lambda: not mpremote.is_running())
+    chip.resume()
     assert "Run the same command again" in await run.ends(1)
     again = await (await server.flash(str(board.port), *base)).ends()
     assert "more are there already" in again

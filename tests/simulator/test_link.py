@@ -17,6 +17,7 @@ class Sink:
 
     def __init__(self):
         self.got, self.ends = [], []
+        self.tasks = set()
 
     async def __aenter__(self):
         self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0)
@@ -25,21 +26,31 @@ class Sink:
 
     async def __aexit__(self, *_):
         self.server.close()
-        await self.server.wait_closed()
+        for task in self.tasks:  # those whose other end fell silent
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
 
     async def serve(self, reader, writer):
+        self.tasks.add(asyncio.current_task())
         data, end = b"", "end"
         try:
-            while piece := await reader.read(65536):
-                data += piece
-        except ConnectionError:
-            end = "reset"
-        self.got.append(data)
-        self.ends.append(end)
-        with contextlib.suppress(OSError):
+            try:
+                while piece := await reader.read(65536):
+                    data += piece
+            except ConnectionError:
+                end = "reset"
+            self.got.append(data)
+            self.ends.append(end)
             writer.write(b"%d" % len(data))
-            writer.close()
-            await writer.wait_closed()
+        finally:
+            await closed(writer)
+
+
+async def closed(writer):
+    """Close a connection, and be sure that it is."""
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
 
 
 @pytest.fixture
@@ -62,9 +73,7 @@ async def send(port, body=BODY, timeout_s=5):
     except TimeoutError:
         return b"", "silence"
     finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+        await closed(writer)
 
 
 async def test_a_perfect_link_changes_nothing(sink):
@@ -78,11 +87,13 @@ async def test_a_perfect_link_changes_nothing(sink):
 async def test_rate_and_delay_are_as_ordered(sink):
     """102,400 bytes at 8 Mbit/s are 102 ms; a connect, the bytes and the answer are four times the delay."""
     loop = asyncio.get_running_loop()
+    took_ms = []
     async with Link(ports={"x": sink.port}, quality=Quality(bits_per_s=8_000_000, delay_ms=20)) as link:
-        started = loop.time()
-        await send(link.ports["x"])
-        took_ms = (loop.time() - started) * 1000
-    assert 180 <= took_ms < 400
+        for _ in range(5):  # the machine may be busy: the best of them is the link's own
+            started = loop.time()
+            await send(link.ports["x"])
+            took_ms.append((loop.time() - started) * 1000)
+    assert 180 <= min(took_ms) < 400
 
 
 async def test_pieces_that_come_late_come_in_order(sink):
@@ -162,9 +173,9 @@ async def test_a_passive_port_is_carried_too(ftp, uploads):
         _, data = await asyncio.open_connection("127.0.0.1", port)
         assert (await ask(b"STOR a.bin")).startswith((b"150", b"125"))
         data.write(BODY)
-        data.close()
+        await closed(data)
         assert (await reader.readline()).startswith(b"226")
-        writer.close()
+        await closed(writer)
     assert hashlib.sha256((uploads / "a.bin").read_bytes()).digest() == hashlib.sha256(BODY).digest()
     assert link.connections == {"ftp": 1, DATA: 1}
 
@@ -173,12 +184,14 @@ async def test_a_reply_that_names_a_port_may_come_in_pieces():
     """What may become such a line waits for its end; all else passes at once."""
 
     async def serve(reader, writer):
-        for piece in (b"220 hi\r\n2", b"29 ok (|||", b"5", b"|)\r\n200 no", b" end"):
-            writer.write(piece)
-            await writer.drain()
-            await asyncio.sleep(0.01)
-        await reader.read()
-        writer.close()
+        try:
+            for piece in (b"220 hi\r\n2", b"29 ok (|||", b"5", b"|)\r\n200 no", b" end"):
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(0.01)
+            await reader.read()
+        finally:
+            await closed(writer)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with server, Link(ports={"ftp": server.sockets[0].getsockname()[1]}) as link:
@@ -188,4 +201,4 @@ async def test_a_reply_that_names_a_port_may_come_in_pieces():
         assert port.isdigit()
         assert port != b"5"
         assert await reader.readexactly(10) == b"200 no end"
-        writer.close()
+        await closed(writer)

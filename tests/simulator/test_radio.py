@@ -66,7 +66,9 @@ async def times_ms(radio: Radio, size: int = BODY_BYTES) -> list[float]:
 
 async def test_rate_and_delay_are_as_ordered(radio):
     """A connect is two delays; 100 KB at 8 Mbit/s are 100 ms and what headers take."""
-    connected, done = await times_ms(radio(bits_per_s=8_000_000, delay_ms=5))
+    air = radio(bits_per_s=8_000_000, delay_ms=5)
+    times = [await times_ms(air) for _ in range(3)]  # the machine may be busy: the best of them is the air's own
+    connected, done = (min(column) for column in zip(*times, strict=True))
     assert 10 <= connected < 60
     assert 10 + 100 + 10 <= done < 400
 

@@ -34,6 +34,13 @@ _REPLIES = {
 }
 
 
+async def closed(writer: asyncio.StreamWriter) -> None:
+    """Close a connection, and be sure that it is."""
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
 class RawFtp:
     """Takes photos as our server does. `instead[word]` are replies to be given in place of its own, one at a time.
 
@@ -62,10 +69,12 @@ class RawFtp:
         assert task
         self._tasks.add(task)
         self.sessions += 1
-        with contextlib.suppress(OSError):
-            await Session(self, reader, writer).run()
-        writer.close()
-        self._tasks.discard(task)
+        try:
+            with contextlib.suppress(OSError):
+                await Session(self, reader, writer).run()
+        finally:
+            await closed(writer)
+            self._tasks.discard(task)
 
     def reply_to(self, word: str) -> str:
         return self.instead[word].pop(0) if self.instead[word] else _REPLIES.get(word, "500 what?")
@@ -116,7 +125,7 @@ class Session:
     async def _receive(self, name: str) -> bool:
         reader, writer = await self._data
         data = await reader.read()
-        writer.close()
+        await closed(writer)
         reply = self._ftp.reply_to("END")
         if reply.startswith("2"):
             self._ftp.photos[name] = data
@@ -125,7 +134,15 @@ class Session:
     async def _listen(self) -> int:
         await self._close_data()
         self._data = asyncio.get_running_loop().create_future()
-        self._passive = await asyncio.start_server(lambda *pair: self._data.set_result(pair), "127.0.0.1", 0)
+        data = self._data
+
+        async def accept(*pair: Any) -> None:
+            if data.done() or self._data is not data or self._passive is None:  # nobody waits for it any more
+                await closed(pair[1])
+            else:
+                data.set_result(pair)
+
+        self._passive = await asyncio.start_server(accept, "127.0.0.1", 0)
         return int(self._passive.sockets[0].getsockname()[1])
 
     async def _close_data(self) -> None:
@@ -133,7 +150,7 @@ class Session:
             self._passive.close()
             self._passive = None
             if self._data.done():
-                self._data.result()[1].close()
+                await closed(self._data.result()[1])
 
 
 class House:

@@ -41,6 +41,7 @@ class Listener:
 
     def __init__(self, greeting=b""):
         self.greeting, self.heard, self.connections = greeting, b"", 0
+        self._tasks = set()
 
     async def __aenter__(self):
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -49,13 +50,20 @@ class Listener:
 
     async def __aexit__(self, *_):
         self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self, reader, writer):
+        self._tasks.add(asyncio.current_task())
         self.connections += 1
-        writer.write(self.greeting)
-        while data := await reader.read(1024):
-            self.heard += data
-        writer.close()
+        try:
+            writer.write(self.greeting)
+            while data := await reader.read(1024):
+                self.heard += data
+        finally:
+            writer.close()
+            await writer.wait_closed()
 
 
 async def test_photos_and_their_manifests_come_over_tls(make_secure, ears, waiting, pid_of, soon):
