@@ -15,7 +15,7 @@ up: setup  ## the real thing, on your LAN
 	@.venv/bin/aperture up
 
 test: setup packages check  ## the whole suite
-	.venv/bin/pytest -n 2 --dist loadgroup
+	.venv/bin/pytest -n 2 --dist worksteal
 
 firmware: setup  ## a bundle of firmware that cameras can be updated to
 	@.venv/bin/aperture firmware build
@@ -33,7 +33,7 @@ bench: setup  ## one JSON object a line
 	@.venv/bin/python -m bench
 
 soak: setup packages  ## the long fault runs
-	.venv/bin/pytest -n 2 --dist loadgroup -m soak
+	.venv/bin/pytest -n 2 --dist worksteal -m soak
 
 setup: .venv/.ready
 

@@ -1,4 +1,4 @@
-"""The `aperture` command as a user types it: each test runs the real program."""
+"""The `aperture` command as a user types it."""
 
 import json
 import os
@@ -6,31 +6,10 @@ import socket
 import sqlite3
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 SCRUBBED = {name: value for name, value in os.environ.items() if not name.startswith("APERTURE_")}
-
-
-@pytest.fixture
-def aperture(tmp_path: Path):
-    def run(*arguments: str, status: int = 0, both: bool = False, **environment: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "cli.main", *arguments],
-            cwd=tmp_path,
-            env={**SCRUBBED, **environment},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == status, done.stderr
-        if both:
-            return done.stdout + done.stderr
-        return done.stdout if status == 0 else done.stderr
-
-    return run
 
 
 def test_camera_add_prints_what_a_camera_needs_and_the_token_only_then(aperture):
