@@ -82,6 +82,8 @@ class Feed:
     async def _tell(self, event: Event) -> None:
         if event.kind == Kind.COMMAND_QUEUED:
             await self._mailman.deliver_new()
+        if event.kind == Kind.CAMERA_REVOKED and event.camera is not None:
+            await self._showcase.forget(event.camera)
         if event.camera is None or event.photo is None:
             return
         if event.kind in {Kind.PHOTO_STORED, Kind.PHOTO_MENDED}:

@@ -63,7 +63,9 @@ class Bridge:
         )
         showcase = Showcase(database=database, link=self._link, topics=topics, links=links)
         self._feed = Feed(database=database, mailman=mailman, showcase=showcase)
-        self._inbound = Inbound(database=database, commands=commands, hints=hints, mailman=mailman, topics=topics)
+        self._inbound = Inbound(
+            database=database, commands=commands, hints=hints, mailman=mailman, showcase=showcase, topics=topics
+        )
         self._housekeeping = Housekeeping(
             settings=settings, database=database, hints=hints, mailman=mailman, tuning=tuning
         )

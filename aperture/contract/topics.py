@@ -11,6 +11,7 @@ from aperture.contract.ids import is_slug
 FROM_CAMERA: Final = ("presence", "status", "shutter", "sleep", "reply")
 TO_CAMERA: Final = ("command", "ack", "photo")
 FROM_OPERATOR: Final = ("request",)
+RETAINED: Final = ("presence", "status", "photo")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,10 @@ from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from aperture.contract.ids import SLUG, check_name, new_photo_id, new_token
-from aperture.store import schema
+from aperture.store import events, schema
 from aperture.store.credentials import bcrypt_hash, mosquitto_hash, token_hash
 from aperture.store.errors import ConflictError, NotFoundError
+from aperture.store.events import Kind
 
 _UPDATE_KEY_BYTES = 32
 
@@ -117,10 +118,14 @@ def revoke(connection: Connection, *, name: str, now_ms: int) -> None:
         update(schema.account)
         .where(schema.account.c.name == name, schema.account.c.revoked_at_ms.is_(None))
         .values(revoked_at_ms=now_ms)
+        .returning(schema.account.c.role)
     )
-    if rows.rowcount == 0:
+    role = rows.scalar_one_or_none()
+    if role is None:
         raise NotFoundError(f"there is no account {name!r}")
-    _set_update_key(connection, name, issue=False)
+    if role == Role.CAMERA:
+        _set_update_key(connection, name, issue=False)
+        events.append(connection, Kind.CAMERA_REVOKED, at_ms=now_ms, camera=name)
     _bump(connection)
 
 

@@ -50,6 +50,12 @@ def every(connection: Connection) -> list[Camera]:
     return [_camera(row) for row in connection.execute(query)]
 
 
+def revoked(connection: Connection) -> list[str]:
+    """Return the names of all cameras that are revoked."""
+    query = _cameras().where(schema.account.c.revoked_at_ms.is_not(None)).order_by(schema.camera.c.name)
+    return [row.name for row in connection.execute(query)]
+
+
 def photo_counts(connection: Connection, *, camera: str | None = None) -> dict[str, int]:
     """Return how many photos are kept of each camera that has any, or of this one."""
     query = (

@@ -27,6 +27,7 @@ class Kind(StrEnum):
     PHOTO_POSTED = "photo.posted"
     PHOTO_DELETED = "photo.deleted"
     CAMERA_ADDED = "camera.added"
+    CAMERA_REVOKED = "camera.revoked"
     CAMERA_PRESENCE = "camera.presence"
     CAMERA_STATUS = "camera.status"
     COMMAND_QUEUED = "command.queued"

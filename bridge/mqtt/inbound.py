@@ -14,7 +14,7 @@ from aperture.clock import now_ms
 from aperture.commands import CommandRefusedError, Commands
 from aperture.contract.ids import ContractError
 from aperture.contract.messages import AckState, Manifest, Presence, Reply, Request, Sleep, SleepPhase, Status
-from aperture.contract.topics import Topics
+from aperture.contract.topics import FROM_CAMERA, RETAINED, Topics
 from aperture.hints import Hints
 from aperture.store import cameras, mailbox, photos
 from aperture.store.database import Database
@@ -23,30 +23,43 @@ from aperture.store.photos import State
 from bridge.mqtt.complaints import Complaints
 from bridge.mqtt.link import Heard
 from bridge.mqtt.mailman import Mailman
+from bridge.mqtt.showcase import Showcase
 
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
 _MAX_BODY = 16 * 1024
-_MAY_BE_RETAINED = {"presence", "status"}
+_MAY_BE_RETAINED = {*FROM_CAMERA} & {*RETAINED}
 
 
 class StrangerError(ContractError):
     """The message's camera is unknown, revoked, or speaks only FTP."""
 
 
+class RevokedError(StrangerError):
+    """It was one of ours."""
+
+
 class Inbound:
     """Takes messages."""
 
     def __init__(
-        self, *, database: Database, commands: Commands, hints: Hints, mailman: Mailman, topics: Topics
+        self,
+        *,
+        database: Database,
+        commands: Commands,
+        hints: Hints,
+        mailman: Mailman,
+        showcase: Showcase,
+        topics: Topics,
     ) -> None:
-        """Answers go through `mailman`."""
+        """Answers go through `mailman`; `showcase` clears what a revoked camera left with the broker."""
         self._database = database
         self._commands = commands
         self._hints = hints
         self._mailman = mailman
+        self._showcase = showcase
         self._topics = topics
         self._complaints = Complaints()
 
@@ -67,6 +80,11 @@ class Inbound:
             return
         try:
             await self._dispatch(at.camera, at.kind, heard)
+        except RevokedError as error:
+            if at.kind in RETAINED:  # its last will, or what was left while nobody served
+                await self._showcase.forget(at.camera)
+            if not heard.retained:
+                self._complaints.about(source, str(error))
         except (ContractError, CommandRefusedError, StoreError) as error:
             self._complaints.about(source, str(error))
         except Exception as error:  # noqa: BLE001 - whatever one message does, the next is heard
@@ -145,8 +163,10 @@ class Inbound:
 
         def checked(connection: Connection) -> T:
             known = cameras.get(connection, camera)
-            if known is None or known.revoked or known.ftp_only:
-                raise StrangerError("no camera of ours speaks here: is it revoked?")
+            if known is not None and known.revoked:
+                raise RevokedError("this camera is revoked")
+            if known is None or known.ftp_only:
+                raise StrangerError("no camera of ours speaks here")
             return work(connection)
 
         done = await self._database.awrite(checked)

@@ -1,5 +1,7 @@
 """The retained `photo` topic of each camera: the record of its newest photo, and nothing once that is deleted.
 
+Of a camera that is revoked nothing stays: neither that record nor what it had the broker keep itself.
+
 A change of an older photo is published too, but not retained: who listens sees it, and who comes later sees the newest.
 """
 
@@ -10,7 +12,7 @@ from sqlalchemy import Connection
 
 from aperture.contract.links import Links
 from aperture.contract.messages import PhotoRecord
-from aperture.contract.topics import Topics
+from aperture.contract.topics import RETAINED, Topics
 from aperture.store import cameras, gallery
 from aperture.store.database import Database
 from aperture.store.errors import NotFoundError
@@ -51,8 +53,20 @@ class Showcase:
             for camera, record in await self._database.aread(self._newest_of_all):
                 await self._publish(camera, record, retain=True)
 
+    async def forget(self, camera: str) -> None:
+        """Have the broker keep nothing of a camera that is revoked, and leave alone what it keeps of any other."""
+
+        def is_revoked(connection: Connection) -> bool:
+            known = cameras.get(connection, camera)
+            return known is not None and known.revoked
+
+        async with self._lock:
+            if await self._database.aread(is_revoked):
+                for kind in RETAINED:
+                    await self._link.publish(self._topics.of(camera, kind), b"", retain=True)
+
     def _newest_of_all(self, connection: Connection) -> list[tuple[str, PhotoRecord | None]]:
-        found: list[tuple[str, PhotoRecord | None]] = []
+        found: list[tuple[str, PhotoRecord | None]] = [(name, None) for name in cameras.revoked(connection)]
         for camera in cameras.every(connection):
             newest = gallery.newest(connection, camera.name)
             if newest is None:
