@@ -22,10 +22,13 @@ log = structlog.get_logger(__name__)
 
 _WORDS_OF_FRAME = 3
 _MOMENTS = {"press", "frames", "hang"}
+SPOILT = "spoilt"
 
 
 class Bench:
     """Serves one camera. Frames are kept in `taken`, the last `keep` of them; `pixels` is its display's memory.
+
+    Those that were given black or torn lie in `taken/spoilt`: they need not be in any archive.
 
     `bite` is called when its watchdog was not fed.
     """
@@ -40,7 +43,9 @@ class Bench:
         bite: Callable[[], None] = lambda: None,
     ) -> None:
         self._scene, self._taken, self._oled_png = scene, taken, oled_png
-        self._kept: deque[Path] = deque(sorted(taken.glob("*.jpg")))
+        self._spoilt = taken / SPOILT
+        self._spoilt.mkdir(exist_ok=True)
+        self._kept: deque[Path] = deque(sorted(taken.rglob("*.jpg"), key=lambda path: path.stem))
         self._keep = keep
         self._bite = bite
         self._number = int(self._kept[-1].stem) if self._kept else 0
@@ -49,6 +54,8 @@ class Bench:
         self._connected = asyncio.Event()
         self._world: dict[str, list[str]] = {}
         self.pixels = b""
+        self.hangs = False
+        self._bites_at_s: float | None = None
         self._to_draw = asyncio.Event()
         self._drawer: asyncio.Task[None] | None = None
 
@@ -79,6 +86,11 @@ class Bench:
         """What lasts of all that was said, by its first word."""
         return {event: " ".join(words) for event, words in self._world.items()}
 
+    @property
+    def bites_in_s(self) -> float | None:
+        """When its watchdog bites, unless it is fed before; None where none watches."""
+        return None if self._bites_at_s is None else max(0.0, self._bites_at_s - asyncio.get_running_loop().time())
+
     async def send(self, line: str) -> None:
         """Send an event to the camera: a press as soon as it listens; what lasts also holds after its next reset."""
         event, *words = line.split()
@@ -93,6 +105,7 @@ class Bench:
                 with contextlib.suppress(OSError):  # it went away meanwhile: the next run gets it
                     writer.write(line.encode() + b"\n")
                     await writer.drain()
+                    self.hangs = self.hangs or event == "hang"
                     return
             await asyncio.sleep(0)
 
@@ -126,13 +139,16 @@ class Bench:
                 if not line:
                     return
                 timeout_s = int(line) / 1000 or None
+                self._bites_at_s = timeout_s and asyncio.get_running_loop().time() + timeout_s
         except TimeoutError:
             self._bite()
+        finally:
+            self._bites_at_s = None
 
     async def _listen(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take pictures of the OLED until the camera's power goes off, which is the end of the connection."""
         writer.write(json.dumps(self._world).encode() + b"\n")
-        self._events = writer
+        self._events, self.hangs = writer, False
         self._connected.set()
         try:
             while await reader.readline():
@@ -147,14 +163,17 @@ class Bench:
         if len(words) < _WORDS_OF_FRAME or words[0] != "frame":
             raise ValueError("frame: size and quality, and what the sensor does to it")
         width, height = (int(side) for side in words[1].split("x"))
-        quality, spoilt = int(words[2]), words[_WORDS_OF_FRAME:]
-        if "black" in spoilt:
+        quality, how = int(words[2]), set(words[_WORDS_OF_FRAME:])
+        spoilt = how & {"black", "truncated"}
+        if "black" in how:
             frame = await asyncio.to_thread(black, (width, height), quality)
         else:
             frame = await self._scene.frame(width, height, quality)
-            frame = await asyncio.to_thread(turned, frame, quality, spoilt) if spoilt else frame
+            frame = await asyncio.to_thread(turned, frame, quality, how) if how - spoilt else frame
+        if "truncated" in how:
+            frame = frame[: len(frame) // 2]
         self._number += 1
-        path = self._taken / f"{self._number:06d}.jpg"
+        path = (self._spoilt if spoilt else self._taken) / f"{self._number:06d}.jpg"
         await asyncio.to_thread(path.write_bytes, frame)
         self._kept.append(path)
         while len(self._kept) > self._keep:

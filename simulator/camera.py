@@ -182,6 +182,21 @@ class VirtualCamera:
         return self._bench.world
 
     @property
+    def has_power(self) -> bool:
+        """Whether it runs, sleeps, or is about to start."""
+        return self._supervisor is not None
+
+    @property
+    def hangs(self) -> bool:
+        """Whether its firmware was told to hang, and still does."""
+        return self._bench.hangs
+
+    @property
+    def bites_in_s(self) -> float | None:
+        """When its watchdog resets it, unless it is fed before; None where none watches."""
+        return self._bench.bites_in_s
+
+    @property
     def pixels(self) -> bytes:
         """The memory of its display; empty before it has drawn."""
         return self._bench.pixels

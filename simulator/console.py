@@ -8,9 +8,11 @@ import difflib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-from simulator.camera import Power, VirtualCamera
+from simulator.bench import SPOILT
+from simulator.camera import VirtualCamera
 from simulator.screen import draw_text
 
 _CUT_S: Final = 1.0
@@ -49,8 +51,8 @@ WORDS: Final = (
     Word("exposure MS", "have each frame take so long, in turn in two buffers; a reset finds it", r"\d{1,4}"),
     Word("power off|on", "cut its power, or give it power", "off|on|cut"),
     Word("power cut", "cut its power for a second"),
-    Word("hang", "have its firmware hang, until its watchdog resets it"),
-    Word("watchdog MS", "have its watchdog wait for so long, and no longer", r"[1-9]\d{2,5}"),
+    Word("hang", "have its firmware hang: it does nothing until its watchdog resets it, which `status` tells"),
+    Word("watchdog MS", "have its watchdog wait for so long: 60000 unless said", r"[1-9]\d{2,5}"),
     Word("screen [wide]", "draw what its display shows", "(wide)?"),
     Word("status", "tell how it is"),
     Word("help", "list these words"),
@@ -88,6 +90,9 @@ class Console:
                 told = await self._press(*held)
             case ["power", how]:
                 await self._power(how)
+            case ["hang"]:
+                await self._camera.say("hang")
+                told = [f"{self.name} hangs: {self._bite()}"]
             case _:
                 await self._camera.say(" ".join(words))
         return told
@@ -97,7 +102,7 @@ class Console:
         return self._camera.listen(hear)
 
     async def _press(self, held_ms: str = "80") -> list[str]:
-        if self._camera.power is Power.OFF:
+        if not self._camera.has_power:
             return [f"{self.name} has no power: power on"]
         await self._camera.press(held_ms=int(held_ms))
         return []
@@ -110,14 +115,25 @@ class Console:
         if how != "off":
             await self._camera.power_on()
 
+    def _bite(self) -> str:
+        seconds = self._camera.bites_in_s
+        if seconds is None:
+            return "it has no watchdog, so that only `power cut` helps"
+        return f"its watchdog resets it in {seconds:.0f} s, `power cut` at once"
+
     def _status(self) -> list[str]:
         camera = self._camera
         lines = [
-            f"power    {camera.power.value}",
-            f"sensor   {len(list(camera.taken.glob('*.jpg')))} frames kept in {camera.taken}",
+            f"power    {camera.power.value}{', but it hangs: ' + self._bite() if camera.hangs else ''}",
+            f"sensor   {_frames(camera.taken)} frames kept in {camera.taken}",
             f"queue    {camera.waiting} to hand over",
         ]
         return lines + [f"{event:8} {words}" for event, words in camera.surroundings.items()]
+
+
+def _frames(taken: Path) -> str:
+    spoilt = len(list((taken / SPOILT).glob("*.jpg")))
+    return f"{len(list(taken.glob('*.jpg')))}{f' whole and {spoilt} spoilt' if spoilt else ''}"
 
 
 def check(words: list[str], others: Iterable[str] = ()) -> str | None:

@@ -5,7 +5,7 @@ import io
 import itertools
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
@@ -76,7 +76,7 @@ def black(size: tuple[int, int], quality: int) -> bytes:
     return _jpeg(image, quality)
 
 
-def turned(frame: bytes, quality: int, how: Sequence[str]) -> bytes:
+def turned(frame: bytes, quality: int, how: Collection[str]) -> bytes:
     """Return a frame as a sensor gives it that is set to `hmirror`, `vflip` or both."""
     with Image.open(io.BytesIO(frame)) as opened:
         image: Image.Image = opened.convert("RGB")

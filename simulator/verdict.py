@@ -68,7 +68,9 @@ def judge(
     """
     known = set(before)
     rows = [row for row in database.read(lambda connection: _rows(connection, list(taken))) if row.photo not in known]
-    given = {camera: {_digest(path.read_bytes()) for path in folder.glob("*.jpg")} for camera, folder in frames.items()}
+    given = {
+        camera: {_digest(path.read_bytes()) for path in folder.rglob("*.jpg")} for camera, folder in frames.items()
+    }
     stored = {row.photo: row for row in rows if row.state == State.STORED}
     expected = {photo for photos in taken.values() for photo in photos} | {row.photo for row in rows}
     times = Counter((row.camera, row.sha256) for row in stored.values())

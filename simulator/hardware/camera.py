@@ -113,19 +113,20 @@ class Camera:
     def capture(self):
         """Return a frame as memoryview of signed bytes, or None."""
         self.free_buffer()
-        if self._exposing is None:
-            frame = self._look()
-        else:
-            frame, self._ready = self._ready, None
+        frame, self._ready = self._ready, None
         fault = _World.faults.pop(0) if _World.faults else None
-        if fault == "black":
-            frame = self._ask(" black")
+        if fault in ("black", "truncated"):
+            frame = self._ask(" " + fault)
+        elif fault == "none":
+            frame = None
         elif fault == "same" and self._last:
             frame = self._last
-        if not frame or fault == "none":
+        elif self._exposing is None:
+            frame = self._look()
+        if not frame:
             return None
         self._last = frame
-        self._held = array("b", frame[: len(frame) // 2] if fault == "truncated" else frame)
+        self._held = array("b", frame)
         return memoryview(self._held)
 
     _last = None

@@ -1,8 +1,8 @@
 """MicroPython's `network` for a virtual camera: access points around it, as the program says.
 
 "wifi up": the network `simulated` is in reach; "wifi down": none is; "wifi reach NAME[=PASSWORD] …": these are instead;
-"wifi wrong-password": all of them refuse it; "wifi dhcp": a new address is given while it stays connected. Cutting it
-off here only tells the firmware: what it had open is the host's, and stays until the firmware closes it.
+"wifi wrong-password": all of them refuse it; "wifi dhcp": a new address is given while it stays connected. Out of reach
+nothing passes any more from that moment on, whether the firmware has noticed yet or not: see `socket.cut_all`.
 
 "dns hang": whoever is asked for a name says nothing; "dns ok": the program answers again (see `socket`).
 """
@@ -81,6 +81,7 @@ class WLAN:
         if self._refuses or self._ap not in aps:
             self._ap = None
             self._status = STAT_NO_AP_FOUND
+            socket.cut_all()
 
     def active(self, on=None):
         """Return whether the radio is on, or switch it."""
@@ -107,6 +108,7 @@ class WLAN:
                     self._status = STAT_WRONG_PASSWORD
                 else:
                     self._ap, self._status = ap, STAT_GOT_IP
+                    socket.in_reach = True
 
     def disconnect(self):
         """Leave it."""

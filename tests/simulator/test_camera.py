@@ -275,6 +275,21 @@ async def test_photos_taken_without_wifi_come_when_it_is_back(camera, ears, uplo
     await soon(lambda: arrived(uploads, manifest["photo"]) == taken(camera)[0], "it arrives")
 
 
+async def test_out_of_reach_nothing_passes_from_that_moment_on(camera, ears, uploads, soon):
+    """Also before the firmware has noticed: a press right after it stays on the card."""
+    lines = []
+    camera.listen(lines.append)
+    await camera.say("wifi down")
+    await camera.press()
+    await soon(lambda: any(line.startswith("W wifi down") for line in lines), "it notices")
+    await soon(lambda: len(waiting(camera)) == 1, "it is on the card")
+    assert not any(line.startswith("photo delivered") for line in lines)
+    assert not ears.bodies("shutter")
+    await camera.say("wifi up")
+    [manifest] = await ears.hears("shutter")
+    await soon(lambda: arrived(uploads, manifest["photo"]) == taken(camera)[0], "it arrives")
+
+
 async def test_what_was_done_to_its_surroundings_outlasts_a_reset(camera, ears, soon):
     """A network that is out of reach stays so over a power cut, and a battery keeps its voltage from the first look."""
     await camera.say("wifi down")

@@ -48,6 +48,8 @@ async def test_frames_without_their_end_are_never_a_photo(camera, ears):
     [manifest] = await ears.hears("shutter")
     assert manifest["sha256"] in numbers(camera)
     assert "labels" not in manifest
+    assert len(numbers(camera)) == 1
+    assert len(list((camera.taken / "spoilt").glob("*.jpg"))) == 6, "they are told from those that can be a photo"
 
 
 async def test_a_black_frame_is_tried_again_and_one_that_stays_black_says_so(camera, ears):

@@ -1,6 +1,7 @@
 """The console of a virtual camera: what is typed is done, here and from another process, and nonsense is told so."""
 
 import asyncio
+import re
 import stat
 
 import pytest
@@ -114,3 +115,16 @@ def test_pixels_become_the_nearest_characters():
     assert draw_text(bytes(pixels), wide=False)[1][1] == "▚"
     assert draw_text(bytes(pixels), wide=True)[1][1:3] == "▀▄"
     assert draw_text(bytes(pixels), wide=True)[5][1] == "█"
+
+
+async def test_what_hangs_says_when_it_is_reset(console, camera, said, soon):
+    """At once, and in the status as long as it hangs; a press without power is refused, one while it starts is not."""
+    await soon(lambda: any(line.startswith("mqtt up") for line in said) or camera.bites_in_s, "it runs")
+    [words] = await console.answer("hang")
+    assert re.fullmatch(r"cam hangs: its watchdog resets it in (60|59) s, `power cut` at once", words)
+    assert "it hangs: its watchdog resets it in" in (await console.answer("status"))[0]
+    await console.answer("watchdog 500")  # heard by nobody any more
+    await console.answer("power cut")
+    assert await console.answer("press") == []
+    await soon(lambda: any(line.startswith("photo taken") for line in said), "the press that came while it started")
+    assert (await console.answer("status"))[0] == "power    on"
