@@ -65,8 +65,9 @@ def show(options: argparse.Namespace, settings: Settings) -> int:
         times = {name: output.local_time(value) for name, value in facts.items() if name.endswith("_at_ms")}
         status: dict[str, Any] = facts.pop("status") or {}
         output.facts({name.removesuffix("_ms"): times.get(name, value) for name, value in facts.items()})
-        for name, value in status.items():
-            print(f"  {name}: {'unknown' if value is None else value}")
+        if status:
+            print("\nIts last status:")
+            output.facts(status)
     return 0
 
 

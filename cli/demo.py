@@ -4,7 +4,6 @@ import argparse
 import socket
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -25,7 +24,6 @@ from cli.up import listening, program, stop_signal, write_run_file
 log = structlog.get_logger(__name__)
 
 CAMERA = "demo"
-DATA_DIR = Path("data-demo")
 LOOPBACK = "127.0.0.1"
 
 
@@ -48,7 +46,7 @@ def _loopback(settings: Settings) -> Settings:
     """Return the settings with every listener on loopback, and another port where the usual one is taken."""
     changes: dict[str, Any] = {}
     if "data_dir" not in settings.model_fields_set:
-        changes["data_dir"] = DATA_DIR
+        changes["data_dir"] = runfile.DEMO_DIR
     for name in ("mqtt", "ftp", "api"):
         section = getattr(settings, name)
         port = section.port if section.port == 0 or _is_free(section.port) else 0

@@ -3,12 +3,14 @@
 import argparse
 import asyncio
 import os
+import shlex
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
+from aperture.contract.camera_settings import SETTINGS
 from aperture.contract.ids import ContractError
 from aperture.contract.messages import Do
 from aperture.settings import Settings, SettingsError
@@ -17,6 +19,7 @@ from cli.errors import CommandLineError
 
 FAILED, USAGE = 1, 2
 _MOST_DAYS = 7300
+_ON_A_DATA_FOLDER = {"camera", "account", "token", "tls", "firmware", "doctor"}
 
 Subparsers = Any  # argparse's own type is private
 
@@ -28,7 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         settings = Settings.load(options.config, **({"data_dir": options.data_dir} if options.data_dir else {}))
     except SettingsError as error:
         sys.exit(_complain(str(error), USAGE))
-    sys.exit(_run(options, settings))
+    status = _run(options, settings)
+    if options.command in _ON_A_DATA_FOLDER:
+        _tell_of_a_demo(settings, sys.argv[1:] if arguments is None else arguments)
+    sys.exit(status)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -127,9 +133,32 @@ def _add_camera(commands: Subparsers) -> None:
     ask.add_argument("name")
     ask.add_argument("do", choices=[do.value for do in Do], metavar="DO", help=", ".join(Do))
     ask.add_argument("args", nargs="*", metavar="KEY=VALUE", help="like frame_size=UXGA, photo=ID or bundle=NAME")
+    ask.formatter_class = argparse.RawDescriptionHelpFormatter
+    ask.epilog = _what_can_be_asked()
     ask.add_argument(
         "--wait", type=float, metavar="S", help="wait so many seconds for the reply (default: 30 if it is online)"
     )
+
+
+def _what_can_be_asked() -> str:
+    width = max(map(len, SETTINGS))
+    settings = "\n".join(f"  {name:{width}}  {limit}" for name, limit in SETTINGS.items())
+    return f"""what DO takes:
+  shutter    nothing: take a photo
+  sleep      next_wake_ms=N: sleep until then, or until a press
+  configure  one or more of the settings below, which it keeps
+  resend     photo=ID: send that photo again; without it, all that were not handed over
+  identify   nothing: blink, so that one sees which it is
+  reboot     nothing: start anew, after the photos of all presses
+  update     bundle=NAME: take that firmware (aperture firmware list); without it, the newest
+
+settings for configure, which its sensor and board may narrow (aperture camera show NAME has them as they are):
+{settings}
+
+examples:
+  aperture camera ask front shutter --wait 20
+  aperture camera ask front configure frame_size=UXGA quality=90 vflip=true
+  aperture camera ask front sleep next_wake_ms=600000"""
 
 
 def _add_account(commands: Subparsers) -> None:
@@ -234,6 +263,17 @@ def _run(options: argparse.Namespace, settings: Settings) -> int:
     except KeyboardInterrupt:
         return 0
     return status
+
+
+def _tell_of_a_demo(settings: Settings, arguments: Sequence[str]) -> None:
+    from cli import runfile  # noqa: PLC0415 - small commands start fast
+
+    demo = runfile.elsewhere(settings)
+    if demo is not None:
+        command = shlex.join(["aperture", "--data-dir", str(demo), *arguments])
+        print(
+            f"aperture: this was about {settings.data_dir}. A demo runs on {demo}; for that: {command}", file=sys.stderr
+        )
 
 
 def _complain(sentence: str, status: int) -> int:

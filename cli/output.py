@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 
 def emit(data: Any) -> None:
@@ -27,7 +27,30 @@ def facts(pairs: Mapping[str, Any]) -> None:
     """Print one fact a line."""
     width = max(map(len, pairs))
     for name, value in pairs.items():
-        print(f"{name.ljust(width)}  {'unknown' if value is None else value}")
+        first, *more = _words(value)
+        print(f"{name.ljust(width)}  {first}")
+        for line in more:
+            print(f"{'':{width}}  {line}")
+
+
+def _words(value: Any) -> list[str]:
+    """Return a value as lines for people; a mapping as they would be typed after `configure`."""
+    match value:
+        case None:
+            return ["unknown"]
+        case bool():
+            return ["yes" if value else "no"]
+        case Mapping():
+            pairs = cast("Mapping[str, Any]", value)
+            return [f"{name}={_plain(one)}" for name, one in sorted(pairs.items())] or ["none"]
+        case list():
+            return [str(one) for one in cast("list[Any]", value)] or ["none"]
+        case _:
+            return [str(value)]
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def local_time(at_ms: int | None) -> str | None:

@@ -2,12 +2,14 @@
 
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from aperture.settings import BrokerKind, FtpTls, Settings
 from aperture.store.database import Database
 from aperture.tls.files import TlsFiles
 from cli import runfile
+
+T = TypeVar("T")
 
 
 class Place:
@@ -26,22 +28,22 @@ class Place:
         """
         settings = self.settings.mqtt
         found: dict[str, Any] = {
-            "host": runfile.reachable(settings.host),
-            "port": self._port("mqtt", settings.port),
+            "host": runfile.reachable(self._of("mqtt", "bound", settings.host)),
+            "port": self._of("mqtt", "port", settings.port),
             "root": settings.root,
         }
         if settings.broker is BrokerKind.EXTERNAL:
             found["host"] = settings.host
         if settings.tls_port is not None:
-            found |= {"tls_port": self._port("mqtt", settings.tls_port, "tls_port"), "plain": settings.plain}
+            found |= {"tls_port": self._of("mqtt", "tls_port", settings.tls_port), "plain": settings.plain}
         return found
 
     def ftp(self) -> dict[str, Any]:
         """Return where a camera uploads to: `host`, `port`, and `tls`: off, allow or require."""
         settings = self.settings.ftp
         return {
-            "host": settings.masquerade or runfile.reachable(settings.host),
-            "port": self._port("ftp", settings.port),
+            "host": settings.masquerade or runfile.reachable(self._of("ftp", "bound", settings.host)),
+            "port": self._of("ftp", "port", settings.port),
             "tls": settings.tls.value,
         }
 
@@ -73,7 +75,8 @@ class Place:
     ) -> None:
         self.database.close()
 
-    def _port(self, part: str, configured: int, name: str = "port") -> int:
+    def _of(self, part: str, name: str, configured: T) -> T:
+        """Return what holds for what runs here now, else what is configured."""
         running: dict[str, Any] = (self.running or {}).get(part) or {}
         return running.get(name, configured)
 

@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from aperture.settings import Settings
 from cli.errors import AlreadyRunningError
 
+DEMO_DIR = Path("data-demo")
 _EVERYWHERE = {"0.0.0.0", "::"}  # noqa: S104 - compared with, not bound to
 
 
@@ -69,6 +71,16 @@ def read(data_dir: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, KeyError):
         return None
     return content
+
+
+def elsewhere(settings: Settings) -> Path | None:
+    """Return a demo's data folder where the one of `settings` may not be what was meant.
+
+    That is when a demo runs, nothing runs on the usual folder, and none was named.
+    """
+    if "data_dir" in settings.model_fields_set or read(settings.data_dir) or not read(DEMO_DIR):
+        return None
+    return DEMO_DIR
 
 
 def reachable(host: str) -> str:

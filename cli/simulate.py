@@ -15,12 +15,12 @@ from aperture.clock import now_ms
 from aperture.contract.ids import check_name
 from aperture.settings import Settings
 from aperture.store import accounts
-from aperture.store.accounts import Role
+from aperture.store.accounts import Account, Role
+from aperture.store.credentials import verify_mosquitto
 from aperture.store.errors import NotFoundError
 from aperture.tls.files import TlsFiles
 from cli import cable, fleet, logs, runfile
 from cli.console import converse
-from cli.demo import DATA_DIR
 from cli.errors import CommandLineError
 from cli.place import Place
 from cli.up import stop_signal
@@ -64,7 +64,7 @@ def folder_of(data_dir: Path, name: str) -> Path:
 
 def _places(settings: Settings) -> list[Path]:
     """Return the data folders on which the camera may run: a demo's too, unless a folder was given."""
-    return [settings.data_dir] if "data_dir" in settings.model_fields_set else [settings.data_dir, DATA_DIR]
+    return [settings.data_dir] if "data_dir" in settings.model_fields_set else [settings.data_dir, runfile.DEMO_DIR]
 
 
 def _where_something_runs(settings: Settings) -> Settings:
@@ -80,7 +80,10 @@ async def _own(options: argparse.Namespace, settings: Settings) -> None:
         camera = await stack.enter_async_context(_camera(options, settings))
         console = Console(camera)
         await stack.enter_async_context(serve(console, camera.folder))
-        print(f"{options.name} runs. Enter presses its shutter, `help` lists what else can be done, Ctrl-C ends it.")
+        print(
+            f"{options.name} is starting; what is typed is done once it runs. Enter presses its shutter, `help` lists"
+        )
+        print("what else can be done, Ctrl-C ends it.", flush=True)
         await _first(converse(console, until_end=False), stop_signal())
 
 
@@ -91,7 +94,10 @@ def _camera(options: argparse.Namespace, settings: Settings) -> "VirtualCamera":
         mqtt, ftp = place.mqtt(), place.ftp()
         elsewhere = options.host or options.mqtt_port or options.ftp_port
         tls = frozenset[str]() if elsewhere else place.tls
-        token = options.token or os.environ.get("APERTURE_CAMERA_TOKEN") or _new_token(place, options.name)
+        token = options.token or os.environ.get("APERTURE_CAMERA_TOKEN")
+        if token and not elsewhere:
+            _check_token(place, options.name, token)
+        token = token or _new_token(place, options.name)
         known_key = place.database.read(lambda connection: accounts.update_key(connection, options.name))
     return VirtualCamera(
         name=options.name,
@@ -109,17 +115,35 @@ def _camera(options: argparse.Namespace, settings: Settings) -> "VirtualCamera":
     )
 
 
+def _account(connection: Connection, name: str) -> Account:
+    known = accounts.get(connection, name)
+    if known is None or known.revoked_at_ms is not None or known.role is not Role.CAMERA:
+        raise NotFoundError(f"there is no camera {name!r}: aperture camera add {name}")
+    if known.ftp_only:
+        raise NotFoundError(f"{name!r} only uploads by FTP: a virtual camera needs an account with MQTT")
+    return known
+
+
+def _check_token(place: Place, name: str, token: str) -> None:
+    known = place.database.read(lambda connection: _account(connection, name))
+    if not verify_mosquitto(token, known.mqtt_hash):
+        raise CommandLineError(
+            f"that is not the token of {name!r}, or not any more: without --token (or APERTURE_CAMERA_TOKEN) it gets "
+            f"a new one, and aperture camera rotate {name} shows you a new one"
+        )
+
+
 def _new_token(place: Place, name: str) -> str:
     def work(connection: Connection) -> str:
-        known = accounts.get(connection, name)
-        if known is None or known.revoked_at_ms is not None or known.role is not Role.CAMERA:
-            raise NotFoundError(f"there is no camera {name!r}: aperture camera add {name}")
-        if known.ftp_only:
-            raise NotFoundError(f"{name!r} only uploads by FTP: a virtual camera needs an account with MQTT")
+        _account(connection, name)
         return accounts.rotate(connection, name=name, now_ms=now_ms())
 
     token = place.database.write(work)
-    print(f"{name} has a new token for this; its old one is void (--token TOKEN keeps it)", flush=True)
+    print(
+        f"{name} has a new token and update key for this. The old ones are void: a board that has them must be flashed "
+        "again (--token TOKEN keeps them)",
+        flush=True,
+    )
     return token
 
 

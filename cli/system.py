@@ -74,8 +74,12 @@ class System:
     def run_file(self) -> dict[str, Any]:
         """Return the addresses in the form of `run.json`, without process and version."""
         return {
-            "mqtt": None if self.mqtt is None else _listener(self.mqtt) | {"kind": self.mqtt.kind},
-            "ftp": None if self.ftp is None else _listener(self.ftp) | {"tls": self.settings.ftp.tls.value},
+            "mqtt": None
+            if self.mqtt is None
+            else _listener(self.mqtt) | {"kind": self.mqtt.kind, "bound": self.settings.mqtt.host},
+            "ftp": None
+            if self.ftp is None
+            else _listener(self.ftp) | {"tls": self.settings.ftp.tls.value, "bound": self.settings.ftp.host},
             "api": None if self.api_url is None else {"url": self.api_url},
         }
 

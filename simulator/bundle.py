@@ -47,7 +47,8 @@ def build(firmware_dir: Path, *, version: str | None = None, compiled: bool = Tr
         raise BundleError(f"{version!r} can't name a bundle: take letters, digits and . _ + - only")
     modules[_STAMPED] = _stamp(modules[_STAMPED], version)
     files = {_compiled(path): compile_module(path, text) for path, text in modules.items()} if compiled else modules
-    boards = sorted(path.stem for path in paths if path.parent.name == "boards" and path.stem != "__init__")
+    modules = (path.stem for path in paths if path.parent.name == "boards" and path.stem != "__init__")
+    boards = sorted(module.replace("_", "-") for module in modules)  # as a board calls itself
     manifest = _manifest(version, mpy, boards, files)
     _publish(firmware_dir, version, {**files, bundles.MANIFEST: manifest})
     built = bundles.find(firmware_dir, version)

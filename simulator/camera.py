@@ -32,6 +32,7 @@ _HEAP: Final = "heapsize=8M"  # the PSRAM of a camera board
 _STOP_S: Final = 3.0
 _MOST_PAUSE_S: Final = 30.0
 _HEALTHY_S: Final = 30.0
+_RUNS: Final = "I camera board="
 _LEVELS: Final = {"I": "info", "W": "warning", "E": "error"}
 
 
@@ -298,6 +299,7 @@ class VirtualCamera:
             },
         )
         self.power = Power.ON
+        self._tell("[starting]")
         try:
             await self._relay(process)
             return await process.wait()
@@ -323,6 +325,8 @@ class VirtualCamera:
             text = line.decode(errors="replace").rstrip()
             level, _, rest = text.partition(" ")
             self._tell(rest if level == "I" else text)
+            if text.startswith(_RUNS):
+                self._tell("[ready]")
             speak = getattr(self._log, _LEVELS.get(level, "info"))
             speak("camera says", line=rest if level in _LEVELS else text)
 

@@ -64,8 +64,12 @@ class Board:
         return "chip" in self.profile and chip.startswith("esp32") and chip != self.image.chip
 
 
+VIRTUAL: Final = "sim"
+"""The board of the virtual cameras, which is none that one could buy."""
+
+
 def names() -> list[str]:
-    """Return the names of the boards, as their owners write them."""
+    """Return the names of all boards, as their owners write them."""
     modules = (path.stem for path in (FIRMWARE / "boards").glob("*.py") if path.stem != "__init__")
     return sorted(module.replace("_", "-") for module in modules)
 
@@ -77,7 +81,8 @@ def load(name: str) -> Board:
         FlashError: there is none of that name.
     """
     if name.replace("_", "-") not in names():
-        raise FlashError(f"there is no board {name!r}: take one of {', '.join(names())}")
+        real = [one for one in names() if one != VIRTUAL]
+        raise FlashError(f"there is no board {name!r}: take one of {', '.join(real)}")
     path = FIRMWARE / "boards" / f"{name.replace('-', '_')}.py"
     profile: dict[str, Any] = runpy.run_path(str(path))["PROFILE"]
     return Board(profile["name"], profile)

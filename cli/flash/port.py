@@ -133,11 +133,11 @@ def _what_was_heard(heard: bytes) -> str:
 
 
 def _ports_here() -> str:
-    ports = sorted(list_ports.comports())
+    ports = [port for port in sorted(list_ports.comports()) if port.vid is not None]  # else it is soldered to this PC
     if not ports:
         return (
-            "no serial port is to be seen. Plug the board in; if it is, the cable may only charge, "
-            "or the board is asleep (press reset)"
+            "no board is to be seen on USB. Plug it in; if it is, the cable may only charge, or the board is asleep "
+            "(press reset)"
         )
     return "there is " + ", ".join(f"{port.device} ({port.description})" for port in ports)
 

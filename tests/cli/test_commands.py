@@ -201,3 +201,40 @@ def test_who_stops_reading_is_told_nothing(tmp_path):
         ["sh", "-c", command], cwd=tmp_path, env=SCRUBBED, capture_output=True, text=True, timeout=60, check=False
     )
     assert "Error" not in done.stderr, done.stderr
+
+
+def test_who_forgets_the_demo_s_folder_is_told_the_command(aperture, tmp_path):
+    """Nothing is guessed: the command does what it says, on the usual folder, and then names the other one."""
+    (tmp_path / "data-demo").mkdir()
+    run = {"pid": os.getpid(), "mqtt": {"bound": "127.0.0.1", "port": 12345}, "ftp": {"bound": "127.0.0.1", "port": 9}}
+    (tmp_path / "data-demo/run.json").write_text(json.dumps(run))
+    meant = "aperture --data-dir data-demo camera ask demo shutter"
+    assert meant in aperture("camera", "ask", "demo", "shutter", status=1)
+    assert "data-demo camera list" in aperture("camera", "list", both=True)
+    assert "data-demo" not in aperture("--data-dir", "data", "camera", "list", both=True)
+    assert "data-demo" not in aperture("camera", "list", both=True, APERTURE_DATA_DIR="data")
+    added = json.loads(aperture("--data-dir", "data-demo", "camera", "add", "front", "--json"))
+    assert added["mqtt"]["host"] == added["ftp"]["host"] == "127.0.0.1", "as what runs there listens"
+
+
+def test_what_can_be_configured_is_listed_with_its_ranges(aperture):
+    said = aperture("camera", "ask", "front", "configure", "--help")
+    assert "quality           a whole number from 5 to 100" in said
+    assert "one of auto sunny cloudy office home" in said
+
+
+def test_camera_show_is_for_people(aperture, tmp_path):
+    aperture("camera", "add", "front")
+    [database] = tmp_path.rglob("*.db")
+    with sqlite3.connect(database) as connection:
+        status = json.dumps({"display": ["front", "Ready"], "settings": {"vflip": True, "effect": "none"}})
+        connection.execute("UPDATE camera SET status = ? WHERE name = 'front'", (status,))
+    connection.close()
+    said = aperture("camera", "show", "front")
+    assert not {"{", "[", "'"} & set(said)
+    assert "vflip=true" in said
+
+
+def test_a_void_token_is_told_before_a_virtual_camera_starts(aperture):
+    aperture("camera", "add", "front")
+    assert "camera rotate front" in aperture("simulate", "front", "--token", "a" * 26, status=1)

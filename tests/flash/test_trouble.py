@@ -27,7 +27,13 @@ def whole_slots(board: SerialBoard):
 
 async def test_a_wrong_port_is_told_with_the_ports_that_there_are(server, tmp_path):
     run = await server.flash(str(tmp_path / "ttyUSB7"), *BASE)
-    assert "there is no port" in await run.ends(1)
+    said = await run.ends(1)
+    assert "there is no port" in said
+    assert "n/a" not in said, "a port without anything on it is no offer"
+    run = await server.flash(str(tmp_path / "ttyUSB7"), "--camera", "front", "--board", "zz")
+    said = await run.ends(1)
+    assert "take one of aa3, ai-thinker" in said
+    assert "sim" not in said
     (tmp_path / "file").touch()
     run = await server.flash(str(tmp_path / "file"), *BASE)
     assert "is no serial port" in await run.ends(1)
