@@ -7,8 +7,10 @@ import logging
 import shutil
 import sys
 import time
-from collections.abc import AsyncGenerator, Generator
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Connection
@@ -41,10 +43,10 @@ async def run(options: argparse.Namespace, settings: Settings) -> int:
     with Place(settings) as place:
         _check(options, place)
         try:
-            verdict = await _run(options, place)
+            verdict, presses = await _run(options, place)
         except* SimulatorError as group:
             raise CommandLineError(str(group.exceptions[0])) from None
-    _tell(verdict, json=options.json)
+    _tell(verdict, presses, json=options.json)
     return 0 if verdict.kept_the_promise else 1
 
 
@@ -57,7 +59,15 @@ def _check(options: argparse.Namespace, place: Place) -> None:
         )
 
 
-async def _run(options: argparse.Namespace, place: Place) -> "Verdict":
+@dataclass(frozen=True, slots=True)
+class _Presses:
+    """How often shutters were pressed, and why some of that gave no photo."""
+
+    count: int
+    untaken: Counter[str]
+
+
+async def _run(options: argparse.Namespace, place: Place) -> "tuple[Verdict, _Presses]":
     from simulator.faults import PROFILES  # noqa: PLC0415
     from simulator.fleet import Fleet, Server  # noqa: PLC0415
     from simulator.verdict import ids, judge  # noqa: PLC0415
@@ -74,6 +84,7 @@ async def _run(options: argparse.Namespace, place: Place) -> "Verdict":
     )
     with _accounts(place, names, keep=options.keep) as members, _fresh(folder, keep=options.keep):
         before = ids(place.database, names)
+        kept_before = _count(place.database.read(cameras.photo_counts), names)
         async with (
             Fleet(
                 members=members,
@@ -83,19 +94,21 @@ async def _run(options: argparse.Namespace, place: Place) -> "Verdict":
                 seed=options.seed,
                 frames=options.frames,
             ) as fleet,
-            _progress(fleet, place, names, quiet=options.json),
+            _progress(lambda: _line(fleet, place, names, kept_before), quiet=options.json),
         ):
             await fleet.start()
             await fleet.live(photos=options.photos, duration_s=options.duration)
             await fleet.drain()
-        return await asyncio.to_thread(
+        verdict = await asyncio.to_thread(
             judge,
             database=place.database,
             blobs=LocalBlobs(root=place.settings.photos_dir),
             taken=fleet.taken,
             frames={camera.name: camera.taken for camera in fleet.cameras},
             before=before,
+            on_cards=fleet.on_cards(),
         )
+        return verdict, _Presses(fleet.presses, fleet.untaken)
 
 
 @contextmanager
@@ -135,55 +148,73 @@ def _fresh(folder: Any, *, keep: bool) -> Generator[None]:
 
 
 @asynccontextmanager
-async def _progress(fleet: "Fleet", place: Place, names: list[str], *, quiet: bool) -> AsyncGenerator[None]:
-    showing = asyncio.create_task(_show(fleet, place, names)) if not quiet else None
+async def _progress(line: Callable[[], Awaitable[str]], *, quiet: bool) -> AsyncGenerator[None]:
+    showing = asyncio.create_task(_show(line)) if not quiet else None
     try:
         yield
     finally:
         if showing is not None:
             showing.cancel()
             await asyncio.wait({showing})
-            print(("\r\x1b[K" if sys.stdout.isatty() else "") + await _line(fleet, place, names), flush=True)
+            print(("\r\x1b[K" if sys.stdout.isatty() else "") + await line(), flush=True)
 
 
-async def _show(fleet: "Fleet", place: Place, names: list[str]) -> None:
+async def _show(line: Callable[[], Awaitable[str]]) -> None:
     terminal = sys.stdout.isatty()
     while True:
-        line = await _line(fleet, place, names)
+        now = await line()
         print(
-            f"\r\x1b[K{line[: shutil.get_terminal_size().columns - 1]}" if terminal else line,
+            f"\r\x1b[K{now[: shutil.get_terminal_size().columns - 1]}" if terminal else now,
             end="" if terminal else "\n",
             flush=True,
         )
         await asyncio.sleep(_TERMINAL_EVERY_S if terminal else _PIPE_EVERY_S)
 
 
-async def _line(fleet: "Fleet", place: Place, names: list[str]) -> str:
+def _count(photos: Mapping[str, int], names: list[str]) -> int:
+    return sum(photos.get(name, 0) for name in names)
+
+
+async def _line(fleet: "Fleet", place: Place, names: list[str], kept_before: int) -> str:
     wanted = set(names)
 
     def count(connection: Connection) -> tuple[int, int]:
         online = sum(one.name in wanted and one.presence is Presence.ONLINE for one in cameras.every(connection))
-        return online, sum(count for name, count in cameras.photo_counts(connection).items() if name in wanted)
+        return online, _count(cameras.photo_counts(connection), names) - kept_before
 
     online, stored = await place.database.aread(count)
     taken = sum(map(len, fleet.taken.values()))
     faults = ", ".join(f"{count} {what}" for what, count in sorted(fleet.faults.items()) if count) or "none"
     return (
-        f"{time.strftime('%H:%M:%S')}  online {online}/{len(names)}  photos taken {taken}, stored {stored}, "
-        f"waiting {fleet.waiting}  faults: {faults}"
+        f"{time.strftime('%H:%M:%S')}  online {online}/{len(names)}  {fleet.presses} presses, {taken} photos, "
+        f"{stored} in the archive, {fleet.waiting} on cards until acknowledged  faults: {faults}"
     )
 
 
-def _tell(verdict: "Verdict", *, json: bool) -> None:
+def _tell(verdict: "Verdict", presses: _Presses, *, json: bool) -> None:
     wrong = {"lost": verdict.lost, "doubled": verdict.doubled, "broken": verdict.broken}
     if json:
-        counts = {"frames": verdict.frames, "taken": verdict.taken, "stored": verdict.stored}
-        output.emit(counts | wrong)
+        counts = {"frames": verdict.frames, "presses": presses.count, "taken": verdict.taken, "stored": verdict.stored}
+        output.emit(counts | wrong | {"waiting": verdict.waiting, "untaken": _untaken(verdict, presses)})
         return
     print(
-        f"\n{verdict.taken} photos taken, {verdict.stored} in the archive: "
+        f"\n{presses.count} presses, {verdict.taken} photos taken, {verdict.stored} in the archive: "
         + ", ".join(f"{len(photos)} {what}" for what, photos in wrong.items())
     )
+    for why, count in _untaken(verdict, presses).items():
+        print(f"  {count} {'press' if count == 1 else 'presses'} gave no photo: {why}")
+    if verdict.waiting:
+        print(f"  {len(verdict.waiting)} wait on their cards: the server did not take them (--keep keeps the cards)")
     for what, photos in wrong.items():
         for photo in photos[:_SHOWN]:
             print(f"  {what}: {photo}")
+
+
+def _untaken(verdict: "Verdict", presses: _Presses) -> dict[str, int]:
+    """Return why presses gave no photo; a photo may be on the card though its camera could not say so any more."""
+    gap, told = presses.count - verdict.taken, dict[str, int]()
+    for why, count in presses.untaken.most_common():
+        if gap > 0 and count:
+            told[why] = min(gap, count)
+            gap -= told[why]
+    return told | ({"nobody knows why, its camera said nothing of it": gap} if gap > 0 else {})

@@ -36,7 +36,7 @@ async def simulate(options: argparse.Namespace, settings: Settings) -> int:
 
     if options.fleet is not None:
         return await fleet.run(options, _where_something_runs(settings))
-    logs.configure(level=logging.WARNING)  # what the camera says is shown by the console
+    logs.configure(level=logging.ERROR)  # what the camera says is shown by the console
     if options.cable is not None:
         return await cable.run(options.cable, _where_something_runs(settings))
     check_name(options.name)

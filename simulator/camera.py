@@ -32,6 +32,8 @@ _HEAP: Final = "heapsize=8M"  # the PSRAM of a camera board
 _STOP_S: Final = 3.0
 _MOST_PAUSE_S: Final = 30.0
 _HEALTHY_S: Final = 30.0
+WITHOUT_POWER: Final = "[without power]"
+BITTEN: Final = "[its watchdog resets it]"
 _RUNS: Final = "I camera board="
 _LEVELS: Final = {"I": "info", "W": "warning", "E": "error"}
 
@@ -110,7 +112,14 @@ class VirtualCamera:
     @property
     def waiting(self) -> int:
         """How many photos lie in it that are not handed over yet."""
-        return len(waiting_photos(self.folder / "card")) + len(waiting_photos(self.folder / "flash"))
+        return len(self._waiting())
+
+    def waiting_ids(self) -> list[str]:
+        """Return the ids of these photos."""
+        return [str(json.loads(path.with_suffix(".txt").read_text())["photo"]) for path in self._waiting()]
+
+    def _waiting(self) -> list[Path]:
+        return waiting_photos(self.folder / "card") + waiting_photos(self.folder / "flash")
 
     async def __aenter__(self) -> Self:
         """Flash it and give it power.
@@ -230,7 +239,7 @@ class VirtualCamera:
             await self._supervisor
         self._supervisor = None
         self.power = Power.OFF
-        self._tell("[without power]")
+        self._tell(WITHOUT_POWER)
 
     async def _supervise(self) -> None:
         """Run it, again and again, as the chip's resets would."""
@@ -255,7 +264,7 @@ class VirtualCamera:
         """Its watchdog was not fed."""
         if self._process is not None:
             self._log.warning("watchdog bites")
-            self._tell("[its watchdog resets it]")
+            self._tell(BITTEN)
             self._bitten = True
             _signal(self._process, signal.SIGKILL)
 

@@ -16,6 +16,7 @@ from simulator.camera import VirtualCamera
 from simulator.screen import draw_text
 
 _CUT_S: Final = 1.0
+_REFUSED: Final = re.compile("W mqtt down why=Refused: [45] ")  # MQTT 3.1.1, 3.2.2.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,13 @@ class Console:
 
     def listen(self, hear: Callable[[str], None]) -> Callable[[], None]:
         """Have `hear` called with each line that the camera says; return what ends that."""
-        return self._camera.listen(hear)
+
+        def explain(line: str) -> None:
+            hear(line)
+            if _REFUSED.match(line):
+                hear(f"[its token is void, or not its own: `aperture simulate {self.name}` anew gives it another]")
+
+        return self._camera.listen(explain)
 
     async def _press(self, held_ms: str = "80") -> list[str]:
         if not self._camera.has_power:

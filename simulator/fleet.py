@@ -13,9 +13,9 @@ from typing import Final, Self
 
 import structlog
 
-from simulator.camera import Power, VirtualCamera
+from simulator.camera import BITTEN, WITHOUT_POWER, Power, VirtualCamera
 from simulator.faults import Profile
-from simulator.link import LOOPBACK, Link
+from simulator.link import LOOPBACK, How, Link
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +26,13 @@ _NO_PROGRESS_S: Final = 120.0
 _QUIET_S: Final = 3.0  # the last press may be no photo yet
 _LOOK_EVERY_S: Final = 0.2
 _EVERY_FRAME: Final = 1_000_000
+
+_CUT_EVERY_S: Final = 5.0
+_NO_PHOTO: Final = "E no photo"
+_GONE: Final = {
+    WITHOUT_POWER: "the power was cut before the frame was on the card",
+    BITTEN: "the watchdog reset the camera before the frame was on the card",
+}
 
 Away = contextlib.AbstractAsyncContextManager[None]
 
@@ -45,7 +52,8 @@ class Server:
 class Fleet:
     """Cameras by name and token, an async context manager: they run while it is open.
 
-    `taken` has the ids of the photos that each camera said it has on its card, `faults` counts what was done to them.
+    `taken` has the ids of the photos that each camera said it has on its card, `untaken` counts why other presses gave
+    none, `faults` what was done to them.
     """
 
     def __init__(
@@ -68,6 +76,8 @@ class Fleet:
         self.cameras: list[VirtualCamera] = []
         self.presses = 0
         self.taken: dict[str, set[str]] = {name: set() for name in members}
+        self.untaken: Counter[str] = Counter()
+        self._pending: Counter[str] = Counter()  # presses of which a camera has not said what became of them
         self._made: Counter[str] = Counter()
 
     @property
@@ -80,6 +90,10 @@ class Fleet:
     def waiting(self) -> int:
         """How many photos lie in cameras."""
         return sum(camera.waiting for camera in self.cameras)
+
+    def on_cards(self) -> set[str]:
+        """Return the ids of these photos."""
+        return {photo for camera in self.cameras for photo in camera.waiting_ids()}
 
     async def __aenter__(self) -> Self:
         """Make the network between them and the server; `start` gives them power."""
@@ -135,6 +149,12 @@ class Fleet:
         if line.startswith("photo taken"):
             facts = dict(fact.split("=", 1) for fact in line.split() if "=" in fact)
             self.taken[name].add(facts["photo"])
+            self._pending[name] -= self._pending[name] > 0
+        elif line.startswith(_NO_PHOTO):
+            self._pending[name] -= self._pending[name] > 0
+            self.untaken[f"the camera said {line[2:]!r}"] += 1
+        elif line in _GONE:
+            self.untaken[_GONE[line]] += self._pending.pop(name, 0)
 
     async def live(self, *, photos: int, duration_s: float) -> None:
         """Press each camera so many times within that time, while faults happen; then put everything right again."""
@@ -173,6 +193,7 @@ class Fleet:
                 await asyncio.sleep(_LOOK_EVERY_S)
             await camera.press()
             self.presses += 1
+            self._pending[camera.name] += 1
 
     async def _trouble(self, ended: asyncio.Event) -> None:
         profile, link = self._profile, self._link
@@ -187,6 +208,9 @@ class Fleet:
                 happens("power cut", profile.power_every_s, camera.name, partial(_without_power, camera))
             if link:
                 happens("server away", profile.server_every_s, "", partial(_without_server, link))
+                if self._server.tls:  # where FTP's data goes is not to be seen, so that the plan does not meet it
+                    every_s = _CUT_EVERY_S if profile.cut_share else None
+                    happens("spell of cuts", every_s, "", partial(_with_cuts, link, profile.cut_share))
 
     async def _again(self, what: str, every_s: float, who: str, away: Callable[[], Away], ended: asyncio.Event) -> None:
         dice = self._dice(f"{what} {who}")
@@ -211,6 +235,12 @@ async def _without_power(camera: VirtualCamera) -> AsyncGenerator[None]:
     await camera.kill()
     yield
     await camera.power_on()
+
+
+@asynccontextmanager
+async def _with_cuts(link: Link, share: float) -> AsyncGenerator[None]:
+    await link.cut_some(share, link.dice.choice(list(How)))
+    yield
 
 
 @asynccontextmanager

@@ -148,6 +148,13 @@ class Link:
             one.cut(Cut(at=0, how=how, told=told))
         await asyncio.sleep(0)
 
+    async def cut_some(self, share: float, how: How) -> None:
+        """Cut about this share of the connections that are there now."""
+        for one in list(self._here):
+            if self.dice.random() < share:
+                one.cut(Cut(at=0, how=how))
+        await asyncio.sleep(0)
+
     async def _listen(self, kind: str, port: int | None = None) -> int:
         """Return a port of ours that leads to the one in `targets`, or once to another."""
         once = port is not None

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,21 +19,23 @@ from aperture.store.photos import State
 class Verdict:
     """`frames` were given by sensors, of which `stored` are in the archive. The lists are photo ids.
 
-    lost: a camera had it on its card, or announced it, and the archive has it not. doubled: a frame is in the archive
+    waiting: it lies on a camera's card, and the archive has it not yet. lost: a camera had it on its card, or announced
+    it, and neither has it any more. doubled: a frame is in the archive
     once more. broken: the archive's bytes are no frame of that camera.
     """
 
     frames: int
     taken: int
     stored: int
+    waiting: list[str]
     lost: list[str]
     doubled: list[str]
     broken: list[str]
 
     @property
     def kept_the_promise(self) -> bool:
-        """Whether nothing is wrong."""
-        return not (self.lost or self.doubled or self.broken)
+        """Whether nothing is wrong, and everything has arrived."""
+        return not (self.waiting or self.lost or self.doubled or self.broken)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ def judge(
     taken: Mapping[str, set[str]],
     frames: Mapping[str, Path],
     before: Iterable[str] = (),
+    on_cards: Collection[str] = (),
 ) -> Verdict:
     """Compare what cameras took with what the archive has.
 
@@ -65,8 +68,9 @@ def judge(
         taken: camera → ids of the photos that it said to have on its card.
         frames: camera → the folder of all the frames that its sensor gave.
         before: ids that the store had before; they are left out.
+        on_cards: ids of photos that lie on cards, not handed over.
     """
-    known = set(before)
+    known, waiting = set(before), set(on_cards)
     rows = [row for row in database.read(lambda connection: _rows(connection, list(taken))) if row.photo not in known]
     given = {
         camera: {_digest(path.read_bytes()) for path in folder.rglob("*.jpg")} for camera, folder in frames.items()
@@ -78,7 +82,8 @@ def judge(
         frames=sum(map(len, given.values())),
         taken=len(expected),
         stored=len(stored),
-        lost=sorted(expected - set(stored)),
+        waiting=sorted((expected & waiting) - set(stored)),
+        lost=sorted(expected - set(stored) - waiting),
         doubled=sorted(row.photo for row in stored.values() if times[row.camera, row.sha256] > 1),
         broken=sorted(row.photo for row in stored.values() if not _is_whole(row, blobs, given[row.camera])),
     )

@@ -117,6 +117,13 @@ def test_pixels_become_the_nearest_characters():
     assert draw_text(bytes(pixels), wide=True)[5][1] == "█"
 
 
+async def test_a_refused_token_is_told_with_what_to_do(console, camera, said):
+    camera._tell("W mqtt down why=Refused: 5 not authorized")
+    assert "`aperture simulate cam`" in said[-1]
+    camera._tell("W mqtt down why=EOFError")
+    assert said[-1] == "W mqtt down why=EOFError"
+
+
 async def test_what_hangs_says_when_it_is_reset(console, camera, said, soon):
     """At once, and in the status as long as it hangs; a press without power is refused, one while it starts is not."""
     await soon(lambda: any(line.startswith("mqtt up") for line in said) or camera.bites_in_s, "it runs")

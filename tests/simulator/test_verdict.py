@@ -49,13 +49,14 @@ class Archive:
         )
         self.database.write(lambda connection: photos.receive(connection, received))
 
-    def verdict(self, before=()):
+    def verdict(self, before=(), on_cards=()):
         return judge(
             database=self.database,
             blobs=self.blobs,
             taken=self.taken,
             frames={"cam": self.frames},
             before=before,
+            on_cards=on_cards,
         )
 
 
@@ -82,6 +83,15 @@ def test_what_is_not_stored_is_lost(archive):
     archive.database.write(lambda connection: photos.announce(connection, camera="cam", manifest=manifest, now_ms=1))
     verdict = archive.verdict()
     assert verdict.lost == sorted([taken, announced])
+    assert not verdict.kept_the_promise
+
+
+def test_what_lies_on_a_card_is_not_lost_but_not_well_either(archive):
+    """Unless the archive has it all the same: a camera may not have heard of it."""
+    first, second = archive.take(b"one"), archive.take(b"two")
+    archive.store(second, b"two")
+    verdict = archive.verdict(on_cards=[first, second])
+    assert (verdict.waiting, verdict.lost) == ([first], [])
     assert not verdict.kept_the_promise
 
 

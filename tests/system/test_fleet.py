@@ -38,6 +38,9 @@ def test_everything_goes_wrong_and_nothing_is_lost(aperture):
     verdict = json.loads(said)
     assert verdict["taken"] >= 8
     assert verdict["stored"] == verdict["taken"]
+    assert verdict["presses"] == 12 == verdict["taken"] + sum(verdict["untaken"].values())
+    assert not any("nobody knows" in why for why in verdict["untaken"]), "each press is accounted for"
+    assert verdict["waiting"] == []
     assert verdict["frames"] >= verdict["taken"]
     assert (verdict["lost"], verdict["doubled"], verdict["broken"]) == ([], [], [])
     assert up.cli("camera", "list") == [] or all(one["revoked"] for one in up.cli("camera", "list"))
