@@ -43,8 +43,6 @@ class Bench:
         bite: Callable[[], None] = lambda: None,
     ) -> None:
         self._scene, self._taken, self._oled_png = scene, taken, oled_png
-        self._spoilt = taken / SPOILT
-        self._spoilt.mkdir(exist_ok=True)
         self._kept: deque[Path] = deque(sorted(taken.rglob("*.jpg"), key=lambda path: path.stem))
         self._keep = keep
         self._bite = bite
@@ -173,7 +171,9 @@ class Bench:
         if "truncated" in how:
             frame = frame[: len(frame) // 2]
         self._number += 1
-        path = (self._spoilt if spoilt else self._taken) / f"{self._number:06d}.jpg"
+        folder = self._taken / SPOILT if spoilt else self._taken
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{self._number:06d}.jpg"
         await asyncio.to_thread(path.write_bytes, frame)
         self._kept.append(path)
         while len(self._kept) > self._keep:
