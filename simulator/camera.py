@@ -348,6 +348,10 @@ def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None
 
 
 def waiting_photos(medium: Path) -> list[Path]:
-    """Return the pictures on a card or flash that are not handed over yet."""
-    facts = (medium / "photos").glob("*/*.txt")
-    return sorted(one.with_suffix(".jpg") for one in facts if not one.with_suffix(".ok").exists())
+    """Return the pictures on a card or flash that are not handed over yet; the camera may be at work on it."""
+    waiting: list[Path] = []
+    for folder, _, names in os.walk(medium / "photos"):
+        there = set(names)
+        facts = (Path(name) for name in names if name.endswith(".txt"))
+        waiting += [Path(folder, f"{one.stem}.jpg") for one in facts if f"{one.stem}.ok" not in there]
+    return sorted(waiting)

@@ -9,10 +9,12 @@ answering later, and cameras say again whatever was not acknowledged.
 
 import asyncio
 import contextlib
+import errno
 import math
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiomqtt
 import structlog
@@ -47,6 +49,18 @@ class Heard:
     retained: bool
 
 
+def forgive_closed_sockets(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Handle an exception of the loop's: aiomqtt may ask it, a moment too late, to watch a socket that has closed.
+
+    The connection's end is told by other ways; an owner is to read no traceback of it.
+    """
+    error = context.get("exception")
+    if isinstance(error, OSError) and error.errno == errno.EBADF:
+        log.debug("a socket closed before it could be watched", error=str(error))
+    else:
+        loop.default_exception_handler(context)
+
+
 class Link:
     """The bridge's one connection."""
 
@@ -65,6 +79,7 @@ class Link:
 
         Messages are handed over one at a time, in their order; `on_connect` runs beside them after each connect.
         """
+        asyncio.get_running_loop().set_exception_handler(forgive_closed_sockets)
         backoff = Backoff(first=self._tuning.reconnect_first_s, most=self._tuning.reconnect_most_s)
         while True:
             heed_cancellation()

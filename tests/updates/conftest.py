@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -21,8 +22,9 @@ from aperture.clock import now_ms
 from aperture.commands import Commands
 from aperture.contract.messages import Do
 from aperture.hints import Hints
-from aperture.store import accounts, cameras, photos, schema
+from aperture.store import accounts, cameras
 from aperture.store.accounts import Role
+from aperture.store.blobs import LocalBlobs
 from aperture.store.database import Database, sqlite_url
 from aperture.store.mailbox import OPEN, Stored
 from aperture.tls.files import TlsFiles
@@ -32,10 +34,12 @@ from simulator.camera import Power, VirtualCamera
 from simulator.errors import LibraryError
 from simulator.firmware import FIRMWARE
 from simulator.libraries import ensure_libraries
+from simulator.verdict import Verdict, judge
 
 CACHE = Path(__file__).parents[2] / ".cache"
 SCRUBBED = {name: value for name, value in os.environ.items() if not name.startswith("APERTURE_")}
 PATIENCE_S = 90.0
+_TAKEN = re.compile(r"^photo taken.* photo=(\w+)")
 READY_S = 100.0
 
 
@@ -141,19 +145,6 @@ class Server:
         assert known is not None
         return known.presence
 
-    def stored(self, camera: str) -> list[bytes]:
-        """The bytes of this camera's photos, sorted."""
-        from sqlalchemy import select
-
-        rows = self.database.read(
-            lambda connection: connection.execute(
-                select(schema.photo.c.id).where(
-                    schema.photo.c.camera == camera, schema.photo.c.state == photos.State.STORED
-                )
-            ).all()
-        )
-        return sorted((self.data_dir / "photos" / camera / f"{row.id}.jpg").read_bytes() for row in rows)
-
 
 async def eventually(condition: Callable[[], object], what: str) -> None:
     """Wait until something holds."""
@@ -224,19 +215,24 @@ class Camera(VirtualCamera):
 
     async def is_well(self) -> None:
         """It is online and takes photos, and all that it ever took arrive, each once and whole."""
-        before = self.frame_count()
+        before = len(self.kept)
         await eventually(lambda: self.power is Power.ON, "it has power")
         await self.press()
-        await eventually(lambda: self.frame_count() > before, "the press is taken")
-        await eventually(
-            lambda: self.server.stored(self.name) == sorted(path.read_bytes() for path in self.taken.glob("*.jpg")),
-            "each photo is stored, once",
-        )
-        queue = self.folder / "card" / "queue"
-        await eventually(lambda: not list(queue.glob("*.json")), "nothing waits on the card")
+        await eventually(lambda: len(self.kept) > before, "the press is taken")
+        await eventually(lambda: not self.waiting, "nothing waits")
+        await eventually(lambda: self.verdict().stored >= len(self.kept), "all are stored")
+        verdict = self.verdict()
+        assert verdict.kept_the_promise, verdict
 
-    def frame_count(self) -> int:
-        return len(list(self.taken.glob("*.jpg")))
+    def verdict(self) -> Verdict:
+        blobs = LocalBlobs(root=self.server.data_dir / "photos")
+        frames = {self.name: self.taken}
+        return judge(database=self.server.database, blobs=blobs, taken={self.name: self.kept}, frames=frames)
+
+    @property
+    def kept(self) -> set[str]:
+        """The ids of the photos that were on its card: a frame just before a power cut may not have come so far."""
+        return {found[1] for line in self.lines if (found := _TAKEN.search(line))}
 
 
 @pytest.fixture(scope="session")
