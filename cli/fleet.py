@@ -184,7 +184,7 @@ async def _line(fleet: "Fleet", place: Place, names: list[str], kept_before: int
 
     online, stored = await place.database.aread(count)
     taken = sum(map(len, fleet.taken.values()))
-    faults = ", ".join(f"{count} {what}" for what, count in sorted(fleet.faults.items()) if count) or "none"
+    faults = ", ".join(f"{count}x {what}" for what, count in sorted(fleet.faults.items()) if count) or "none"
     return (
         f"{time.strftime('%H:%M:%S')}  online {online}/{len(names)}  {fleet.presses} presses, {taken} photos, "
         f"{stored} in the archive, {fleet.waiting} on cards until acknowledged  faults: {faults}"

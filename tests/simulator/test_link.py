@@ -96,6 +96,24 @@ async def test_rate_and_delay_are_as_ordered(sink):
     assert 180 <= min(took_ms) < 400
 
 
+@pytest.mark.parametrize("share", [0, 1])
+async def test_a_share_of_the_connections_is_cut_at_once(sink, share, soon):
+    """Those that there are, however few bytes they carry; and the cuts are counted."""
+    async with Link(ports={"x": sink.port}) as link:
+        streams = [await asyncio.open_connection("127.0.0.1", link.ports["x"]) for _ in range(3)]
+        for _, writer in streams:
+            writer.write(b"hello")
+        await soon(lambda: link.bytes_up["x"] == 15, "all are through")
+        await link.cut_some(share, How.RESET)
+        assert link.cuts.total() == 3 * share
+        for reader, writer in streams:
+            with contextlib.suppress(OSError):
+                writer.write_eof()
+                assert await reader.read() == b"5", "those that are whole go on"
+                assert not share
+            await closed(writer)
+
+
 async def test_pieces_that_come_late_come_in_order(sink):
     quality = Quality(delay_ms=1, stalls=0.3, stall_ms=30)
     async with Link(ports={"x": sink.port}, quality=quality, seed=3) as link:
