@@ -322,3 +322,11 @@ async def a_name_in_local_is_asked_of_everyone_and_blocks_nobody():
     await araises(dns.NameNotFound, dns.resolve("gone.local", 600))
     assert turns > 50
     counting.cancel()
+
+
+def a_refused_token_is_said_to_be_one_and_asked_about_slowly():
+    for code in (530, 332):
+        refused = FtpError(code, "no")
+        assert troubles.of_link(refused) == troubles.TOKEN and troubles.is_last_word(refused)
+    busy = FtpError(421, "later")
+    assert troubles.of_link(busy) == troubles.SERVER_BUSY and not troubles.is_last_word(busy)

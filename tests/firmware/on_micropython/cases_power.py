@@ -227,3 +227,24 @@ async def a_marker_that_cannot_be_renamed_costs_no_ftp_session():
     app.queue.mark = broken
     app._on_delivered(entry)
     assert not entry.delivered and app.face.told == ["delivered 1"]
+
+
+async def garbage_is_collected_once_a_photo_has_left():
+    from aa import app as module
+
+    class Counted:
+        times = 0
+
+        def collect(self):
+            Counted.times += 1
+
+    module.gc = Counted()
+    app = object.__new__(App)
+    app.queue, app.face = open_queue("card"), Face()
+    app.cost, app.shutter = ShotCost({"camera": 1, "send": 1}), Camera().shutter
+    for seq in (1, 2):
+        entry = await app.queue.add(memoryview(JPEG), facts_of(seq, PHOTOS[seq]), time.ticks_ms())
+        app._on_delivered(entry)
+        assert Counted.times == 1, "not while the next is being taken"
+        app.shutter.press("touch")
+        await app.shutter.wait()
