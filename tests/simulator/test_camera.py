@@ -221,6 +221,8 @@ async def test_after_a_wake_by_the_shutter_the_frame_comes_before_the_radio(came
         next(at for at, line in enumerate(lines) if line.startswith(what)) for what in ("photo taken", "wifi up")
     )
     assert taken < radio
+    told = ears.objects("status")[-1]
+    assert (told["reset_cause"], told["wake_reason"]) == ("deepsleep", "press")
 
 
 async def test_a_timer_wakes_it_and_what_waited_is_done_before_it_sleeps_again(camera, ears):

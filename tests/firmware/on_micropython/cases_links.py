@@ -8,7 +8,7 @@ import time
 from aa import dns, link, troubles
 from aa.ftpwire import FtpError, FtpLost
 from aa.mqtt import Mqtt
-from aa.net import Lost, put
+from aa.net import Lost, flush, open_stream, put, receive
 from aa.tls import TlsError
 from aa.uploader import Uploader
 from aa.wire import new_client
@@ -113,6 +113,43 @@ async def servers_that_accept_and_say_nothing_are_left_and_tried_again():
         await until(lambda times=times: len(times) == 3)
         assert part.trouble == troubles.NO_ANSWER and not part.pulse.is_late()
         running.cancel()
+
+
+async def each_step_of_a_connection_is_given_up_in_time():
+    """To connect, to be heard, to hear: by a server whose chip goes on, and whose program does not."""
+
+    async def handler(reader, writer):
+        await asyncio.sleep(60)
+
+    _, port = await serve(handler)
+    stream, _ = await open_stream("127.0.0.1", port, 1_000)
+    await araises(asyncio.TimeoutError, receive(stream, 10, 50))
+    while not stream.out_buf:
+        stream.write(bytes(10_000))
+    await araises(asyncio.TimeoutError, flush(stream, 50))
+    before = _descriptors()
+    silent, port = _listen()
+    reached = []
+    while len(reached) < 5:  # so few wait to be accepted: the next hears nothing
+        try:
+            reached.append(await open_stream("127.0.0.1", port, 200))
+        except asyncio.TimeoutError:
+            break
+    assert len(reached) < 5 and _descriptors() == before + 1 + len(reached)
+    silent.close()
+
+
+def _listen():
+    """Return (a socket that listens and never accepts, its port)."""
+    sock = socket.socket()
+    for port in range(20_000, 60_000):
+        try:
+            sock.bind(socket.getaddrinfo("127.0.0.1", port)[0][-1])
+            sock.listen(0)
+            break
+        except OSError:
+            pass
+    return sock, port
 
 
 async def garbage_ends_a_connection_and_nothing_else():

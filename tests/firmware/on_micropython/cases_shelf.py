@@ -267,6 +267,15 @@ async def without_a_card_photos_wait_on_flash_and_their_numbers_go_on():
     assert len(storage.queue) == EACH + 2 and (await _drain(storage.queue))[-2:] == PHOTOS[:2]
 
 
+async def where_too_many_wait_nothing_is_deleted_in_vain():
+    queue = _storage(card=None, most=2).queue
+    await hand_over(queue, await add_photo(queue, 0))
+    for index in (1, 2):
+        await add_photo(queue, index)
+    await araises(StorageFull, add_photo(queue, 3))
+    assert photos_in("flash/photos") == PHOTOS[:3], "room would not have helped"
+
+
 async def a_quarter_of_the_flash_is_left_to_others():
     free = [700]
     files.os = Os(statvfs=lambda _: (1024, 1024, 2048, free[0], free[0], 0, 0, 0, 0, 255))

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from aa import photofiles
+from aa import files, photofiles
 from booth import Booth
 from helpers import JPEG, until
 
@@ -44,6 +44,20 @@ async def a_press_while_the_card_is_slow_gets_the_frame_of_its_moment():
     assert max(captured[:2]) < 40, "two frames wait in RAM"
     assert captured[2] > 200, "the third has to wait: the bound holds"
     assert facts[1]["stage_ms"]["queued"] > 300
+
+
+async def no_photo_is_announced_before_it_is_written_down():
+    app = Booth()
+    found = []
+
+    def say(_, facts):
+        entry = app.queue.find(facts["photo"])
+        found.append(entry and [files.exists(entry.base + ending) for ending in (photofiles.PICTURE, photofiles.FACTS)])
+
+    app.say = say
+    app.shutter.press("button")
+    await until(lambda: not app.shutter.busy)
+    assert found == [[True, True]]
 
 
 async def without_ram_for_a_copy_the_sensor_waits_for_the_card():

@@ -4,6 +4,7 @@ import asyncio
 import json
 import time
 
+from aa import sleeper
 from aa.sleeper import Sleeper
 from helpers import Face, until
 
@@ -108,6 +109,21 @@ async def a_command_in_the_middle_is_finished_first():
     app.sleeper.allowed(app.said[0]["nonce"])
     await until(lambda: app.slept, 2_000)
     assert app.busy_for <= 0
+
+
+async def what_waits_is_let_out_before_leave_is_asked_for_but_not_for_ever():
+    app = App()
+    app.busy_for = 3
+    app.sleeper.ask("idle", 0)
+    await until(lambda: app.said)
+    assert app.busy_for <= 0
+    sleeper._DRAIN_MS = 300
+    app = App()
+    app.busy_for = 1_000_000
+    app.sleeper.ask("idle", 0)
+    await until(lambda: app.said, 2_000)
+    app.sleeper.allowed(app.said[0]["nonce"])
+    await until(lambda: app.slept, 2_000)
 
 
 async def a_press_in_the_last_moment_keeps_it_awake():
