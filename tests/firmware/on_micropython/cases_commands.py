@@ -104,6 +104,15 @@ async def what_the_sensor_cannot_do_is_taken_back():
     assert (kept["frame_size"], kept["quality"], app.applied) == ("SVGA", 85, 2)
 
 
+async def a_command_and_an_ack_tell_what_time_it_is():
+    app = App()
+    assert app.clock.now_ms() is None
+    app.say("c1", "identify")
+    assert app.clock.now_ms() == NOW
+    app.announcer.take_ack(json.dumps({"photo": PHOTOS[0], "state": "announced", "now_ms": NOW + 9}).encode())
+    assert app.clock.now_ms() == NOW + 9
+
+
 async def an_expired_command_is_answered_and_not_done():
     app = App()
     app.say("c1", "shutter", expires_ms=NOW)
