@@ -12,13 +12,13 @@ import time
 
 import machine
 
-_FILE, _NEW_FILE = "/slots.json", "/slots.json.tmp"
-_MOST_BOOTS, _TRIAL_MS, _AGAIN_MS, _PHOTOS_MS = 2, 300_000, 10_000, 150_000
+_FILE, _NEW_FILE, _MENDED_FILE = "/slots.json", "/slots.json.tmp", "/slots.json.new"  # `aa/files.py` has the last
+_MOST_BOOTS, _TRIAL_MS, _AGAIN_MS, _PHOTOS_MS = 2, 300_000, 10_000, 600_000
 
 
 def read():
-    """Return (active slot, trial or None). FAT renames in two steps: between them only the new file is there."""
-    for path in (_FILE, _NEW_FILE):
+    """Return (active slot, trial or None). After a power cut on FAT it may have another name."""
+    for path in (_FILE, _NEW_FILE, _MENDED_FILE):
         try:
             with open(path) as file:
                 slots = json.load(file)

@@ -171,4 +171,5 @@ class Commands:
 
     async def _do_reboot(self, command, args):
         self.finish(command, True)
+        self.pulse.rest()  # it waits for photos, however many
         await self._app.power.reboot(_REPLY_GRACE_MS)

@@ -2,6 +2,7 @@
 
 A rename is one step on LittleFS, which is what an ESP32's flash has. FAT takes two to replace a file: between them
 there is only the new one, under its temporary name; or it has both names, and to write to one would spoil the other.
+What that left is mended without a rename: copied to a third name, which shares nothing, and back.
 """
 
 import json
@@ -21,9 +22,7 @@ def sync():
 def write_whole(path, data):
     """Replace `path` by `data` (bytes) so that a power cut leaves the old file or the new one, never a mixture."""
     beside = path + _BESIDE
-    with open(beside, "wb") as file:
-        file.write(data)
-        file.flush()
+    _write(beside, data)
     os.rename(beside, path)
     sync()
 
@@ -31,22 +30,25 @@ def write_whole(path, data):
 def read_json(path, default):
     """Return the JSON value in `path`; `default` when the file is missing, no JSON, or not of the default's type.
 
-    What a power cut left on FAT is mended.
+    What power cuts left on FAT is mended, also when the last of them came while it was mended.
     """
-    data, beside = _read(path), _read(path + _BESIDE)
-    if data is None and beside is None:
-        beside = _read(path + _THIRD)  # the power went a second time, while it was mended
-    if beside is not None and data in (beside, None):
-        data = beside
-        try:
-            _mend(path, data)
-        except OSError:
-            pass  # as good as it was
+    names = (path, path + _BESIDE, path + _THIRD)
+    found = [_read(name) for name in names]
+    for at, data in enumerate(found):
+        value = _parse(data, default)
+        if value is not None:
+            if at or data == found[1] or found[2] is not None:
+                _mend(names, data)
+            return value
+    return default
+
+
+def _parse(data, default):
     try:
         value = json.loads(data or b"")
     except ValueError:
-        return default
-    return value if default is None or isinstance(value, type(default)) else default
+        return None
+    return value if default is None or isinstance(value, type(default)) else None
 
 
 def _read(path):
@@ -57,16 +59,24 @@ def _read(path):
         return None
 
 
-def _mend(path, data):
-    third = path + _THIRD
-    if _read(third) != data:
-        with open(third, "wb") as file:
-            file.write(data)
-            file.flush()
-    for name in (path, path + _BESIDE):
-        remove(name)
-    os.rename(third, path)
-    sync()
+def _mend(names, data):
+    path, _, third = names
+    try:
+        if _read(third) != data:
+            _write(third, data)
+        for name in names[:2]:
+            remove(name)
+        _write(path, data)
+        os.remove(third)
+        sync()
+    except OSError:
+        pass  # as good as it was: the next boot tries again
+
+
+def _write(path, data):
+    with open(path, "wb") as file:
+        file.write(data)
+        file.flush()
 
 
 def write_json(path, value):

@@ -8,7 +8,7 @@ import machine
 from aa import log
 
 _CONSOLE_MS = 50  # the serial console finishes its line
-_STILL_MS = 120_000  # two frames may wait in RAM for a slow card; the watchdog ends a hung one
+_STILL_MS = 120_000  # so long a press may take that gets somewhere: its frame, and the card, a minute each
 _LOOK_EVERY_MS = 50
 _LONGEST_DOZE_MS = 5 * 86_400_000  # an ESP32's ticks tell no more than 6.2 days apart, and asyncio lives by them
 
@@ -68,7 +68,10 @@ class Power:
         machine.reset()
 
     async def _still(self):
-        """Return once no press waits and no photo is being taken, or after a while all the same."""
-        until = time.ticks_add(time.ticks_ms(), _STILL_MS)
-        while self._app.shutter.busy and time.ticks_diff(until, time.ticks_ms()) > 0:
+        """Return once no press waits and no photo is being taken; all the same once no press came to its end for long."""
+        shutter = self._app.shutter
+        ended, since = shutter.ended, time.ticks_ms()
+        while shutter.busy and time.ticks_diff(time.ticks_ms(), since) < _STILL_MS:
             await asyncio.sleep_ms(_LOOK_EVERY_MS)
+            if shutter.ended != ended:
+                ended, since = shutter.ended, time.ticks_ms()

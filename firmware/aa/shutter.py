@@ -35,7 +35,7 @@ class Shutter:
 
     def __init__(self, profile):
         self.kind = profile["kind"]
-        self.discarded = 0
+        self.discarded = self.ended = 0  # presses not taken, and those that are over
         self._wake = profile.get("wake")
         self.pulse = Pulse()
         self._shooting = 0
@@ -84,6 +84,7 @@ class Shutter:
     def done(self):
         """The photo of a press is written down, or has failed."""
         self._shooting = max(0, self._shooting - 1)
+        self.ended += 1
 
     @property
     def busy(self):

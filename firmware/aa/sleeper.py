@@ -97,6 +97,7 @@ class Sleeper:
             log.info("sleep put off: a press came just in time")
         except Exception as cause:
             log.error("sleep failed", cause)
+        self.pulse.rest()  # it waits for photos, however many
         await self._app.power.start_anew()  # it said good-bye: only so is it itself again
 
     def _wake(self, woken_by):

@@ -134,7 +134,7 @@ class Updater:
                 self._end(True, None, VERSION + " runs already")
                 return
             except _LOST as cause:
-                why = log.words(cause)
+                why = ("short of RAM, " if isinstance(cause, MemoryError) else "") + log.words(cause)
             log.warning("update held up", why=why)
             self.pulse.rest()
             await asyncio.sleep_ms(backoff.next_ms())
@@ -233,9 +233,8 @@ class Updater:
         job["tried"] = True  # after it: a power cut between the two must not look like a trial that failed
         try:
             self._save()
-        except (
-            OSError
-        ) as cause:  # it is on trial all the same; should that fail, it is fetched anew, some times at most
-            log.error("trial not noted", cause)
+        except (OSError, MemoryError) as cause:  # should the trial fail, it is fetched anew, some times at most
+            log.error("trial not noted", why=log.words(cause))
         log.info("update is tried", version=job["version"], slot=slots.spare())
+        self.pulse.rest()  # it waits for photos, however many
         await self._app.power.reboot()

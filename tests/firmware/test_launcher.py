@@ -79,7 +79,7 @@ class Camera:
         flash.mkdir()
         launcher = (FIRMWARE / "main.py").read_text()
         # Five minutes of a trial, and ten seconds of a pause, are two tenths of a second here; a photo has 0.8 s.
-        self.launcher(launcher.replace("300_000", "200").replace("10_000", "200").replace("150_000", "800"))
+        self.launcher(launcher.replace("300_000", "200").replace("10_000", "200").replace("600_000", "800"))
         for slot in "ab":
             self.fill(slot, GOOD)
         self.slots(None)

@@ -328,3 +328,49 @@ def while_a_boot_mends_settings_that_a_cut_left(kind, every, seed):
                 Settings("/again/settings.json", {}).change({"quality": 60 + more})
                 assert Settings("/again/settings.json", {})["quality"] == 60 + more, when
             assert known in (50, 51), when
+
+
+def while_a_file_is_mended_again_and_again(kind, every, seed):
+    """Cut in a change, in the mending of it, and in what comes next: no file of others is spoilt by shared clusters.
+
+    Names lie wherever a folder has room: on FAT one may be in another block than the next.
+    """
+    for others in range(0, 16, 3):
+        medium = Medium(kind).format().mount("/card")
+        for count in range(others):
+            write_bytes("/card/{}".format(count))
+        files.write_json("/card/settings.json", {"quality": 50})
+        medium.keep()
+        files.write_json("/card/settings.json", {"quality": 51})
+        for first, changed in medium.cuts(int(every), int(seed)):
+            changed.keep()
+            changed.mount("/cut")
+            known = files.read_json("/cut/settings.json", {})
+            assert known in ({"quality": 50}, {"quality": 51}), first
+            if changed.written:  # else there was nothing to mend
+                _cut_again(changed, known, every, seed, "cut {}".format(first))
+        gc.collect()
+
+
+def _cut_again(medium, known, every, seed, when):
+    for second, mended in medium.cuts(int(every), int(seed)):
+        mended.keep()
+        mended.mount("/again")
+        assert files.read_json("/again/settings.json", {}) == known, "{}, {}".format(when, second)
+        for count in range(2):
+            mended.mount("/again")  # what was freed is taken first
+            write_bytes("/again/{}.jpg".format(count), bytes((count,)) * 900)
+            files.write_json("/again/settings.json", {"quality": 60 + count})
+        for third, last in mended.cuts(int(every), int(seed)):
+            _others_are_whole(last, known, "{}, {} and {}".format(when, second, third))
+
+
+def _others_are_whole(medium, known, when):
+    medium.mount("/last")
+    at = (known, {"quality": 60}, {"quality": 61}).index(files.read_json("/last/settings.json", {}))
+    for more in range(2):
+        medium.mount("/last")
+        write_bytes("/last/more{}.jpg".format(more), bytes((9,)) * 900)
+    for count in range(at):
+        with open("/last/{}.jpg".format(count), "rb") as file:
+            assert file.read() == bytes((count,)) * 900, when

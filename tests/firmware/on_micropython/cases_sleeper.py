@@ -51,6 +51,7 @@ class App:
         raise asyncio.CancelledError  # nothing of this run goes on
 
     async def start_anew(self):
+        assert self.sleeper.pulse._until is None, "the watchdog would bite while photos are written down"
         self.resets.append(time.ticks_ms())
         raise asyncio.CancelledError  # nothing of this run goes on
 

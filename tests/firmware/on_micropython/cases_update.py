@@ -99,6 +99,7 @@ class App:
         self.ended.append((command, ok, error))
 
     async def reboot(self):
+        assert self.updater.pulse._until is None, "the watchdog would bite while photos are written down"
         self.reboots += 1
         await asyncio.sleep_ms(3_600_000)
 
