@@ -1,5 +1,7 @@
 """Names: camera slugs, photo ids, and the rules that make them safe as topics, file names and URLs."""
 
+import base64
+import hashlib
 import re
 import secrets
 
@@ -47,6 +49,12 @@ def new_photo_id() -> str:
     """Return 128 random bits as 26 characters of lower-case base32 (RFC 4648 without padding)."""
     bits = secrets.randbits(128) << 2  # 130 bits are 26 characters of 5
     return "".join(_BASE32[bits >> shift & 31] for shift in range(125, -1, -5))
+
+
+def recovered_photo_id(seq: int, sha256: str) -> str:
+    """Return the id that a camera gives its photo number `seq` when its card lost the one that it had."""
+    digest = hashlib.sha256(f"recovered {seq} {sha256}".encode()).digest()
+    return base64.b32encode(digest[:16]).decode().rstrip("=").lower()
 
 
 def new_command_id() -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
-from aperture.contract.ids import ContractError
+from aperture.contract.ids import ContractError, recovered_photo_id
 from aperture.contract.messages import Manifest
 from aperture.store import events, schema
 from aperture.store.errors import ConflictError
@@ -122,6 +122,8 @@ def announce(connection: Connection, *, camera: str, manifest: Manifest, now_ms:
         ConflictError: the photo's id belongs to another camera.
     """
     row = find(connection, manifest.photo)
+    if row is None and recovered(connection, camera=camera, photo=manifest.photo, sha256=manifest.sha256):
+        return State.STORED
     if row is None:
         _insert_announced(connection, camera, manifest, now_ms)
         return State.ANNOUNCED
@@ -256,6 +258,19 @@ def same_foreign(connection: Connection, *, camera: str, name: str, sha256: str,
         schema.photo.c.created_at_ms >= since_ms,
     )
     return connection.execute(query).scalars().first()
+
+
+def recovered(connection: Connection, *, camera: str, photo: str, sha256: str) -> str | None:
+    """Return the stored photo that this one is, when its camera lost the id and made another of number and bytes."""
+    query = select(schema.photo.c.id, schema.photo.c.seq).where(
+        schema.photo.c.camera == camera,
+        schema.photo.c.name.is_(None),  # with it the query has an index
+        schema.photo.c.sha256 == sha256,
+        schema.photo.c.state == State.STORED,
+        schema.photo.c.seq.is_not(None),
+    )
+    rows = connection.execute(query)
+    return next((row.id for row in rows if recovered_photo_id(row.seq, sha256) == photo != row.id), None)
 
 
 def _insert_announced(connection: Connection, camera: str, manifest: Manifest, now_ms: int) -> None:

@@ -186,6 +186,11 @@ def _look_up(connection: Connection, cases: list[Case]) -> None:
         target = case.upload.target
         if target.photo is not None:
             case.known = known.get(target.photo)
+            if case.known is None:
+                case.twin = photos.recovered(
+                    connection, camera=target.camera, photo=target.photo, sha256=case.facts.sha256
+                )
+                case.known = photos.expected(connection, case.twin) if case.twin else None
         elif target.name is not None:
             case.twin = photos.same_foreign(
                 connection, camera=target.camera, name=target.name, sha256=case.facts.sha256, since_ms=since_ms

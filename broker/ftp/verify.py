@@ -55,14 +55,14 @@ class Case:
     upload: Upload
     facts: Facts
     known: Expected | None = None
-    twin: str | None = None  # a foreign camera's photo that is this one
+    twin: str | None = None  # a stored photo that is this one: of a foreign camera, or of ours that lost its id
     tail_fits: bool = False  # a scratch file: its bytes are those of the stored photo from its offset on
     verdict: Verdict = Verdict(Fate.STORE)
 
     @property
     def photo(self) -> str | None:
         """The photo's id, if it has one already."""
-        return self.upload.target.photo or self.twin
+        return self.twin or self.upload.target.photo
 
 
 def judge(case: Case) -> Verdict:

@@ -138,7 +138,7 @@ class App:
             elif kind == "photo":
                 self.face.told(body)
         except OSError as cause:  # the card, not the network: the link is to stay
-            log.error("message not dealt with", cause, kind=kind)
+            log.error("message not dealt with", kind=kind, why=log.words(cause))
 
     async def _on_up(self):
         """After each connect: a broker that lost its retained messages has them again."""

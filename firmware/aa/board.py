@@ -100,7 +100,7 @@ class Board:
             vfs.mount(machine.SDCard(**{key: _pins(key, value) for key, value in profile.items()}), CARD)
             return CARD
         except OSError as cause:
-            log.error("no card: photos wait on flash", why=log.words(cause))
+            log.error("no card: photos wait on flash until one is put in, at the next start", why=log.words(cause))
             return None
 
     def temperature_c(self):

@@ -13,7 +13,7 @@ from errno import ENOENT
 from hashlib import sha256
 
 from aa import files, jpeg, log
-from aa.ids import is_photo_id, new_photo_id
+from aa.ids import is_photo_id, recovered_photo_id
 
 CHUNK_BYTES = 4096
 PICTURE = ".jpg"
@@ -96,7 +96,7 @@ def remove(base, endings):
 
 
 def read_facts(base, seq, ending=FACTS, photo=None):
-    """Return the facts of a photo; what they do not tell is measured, and written down under a new id, or `photo`.
+    """Return the facts of a photo; what they do not tell is measured, and written down; its id is `photo`, or made of it.
 
     Raises:
         MediumError: there are no facts, and no whole picture; or they can't be read.
@@ -107,7 +107,7 @@ def read_facts(base, seq, ending=FACTS, photo=None):
             return facts
         if not is_whole(base):
             raise MediumError("picture cut short")
-        facts = measure(base, seq, photo or new_photo_id())
+        facts = measure(base, seq, photo)
         log.error("facts of a photo are gone", photo=facts["photo"], seq=seq)
     except OSError as cause:
         raise MediumError(log.words(cause))
@@ -136,8 +136,8 @@ def read_marker(path):
     return facts if isinstance(facts, dict) and is_photo_id(facts.get("photo")) and facts.get("bytes") else None
 
 
-def measure(base, seq, photo):
-    """Return the facts that the picture itself still tells.
+def measure(base, seq, photo=None):
+    """Return the facts that the picture itself still tells; its id as well, unless it is `photo`.
 
     Raises:
         OSError: it can't be read.
@@ -151,7 +151,9 @@ def measure(base, seq, photo):
                 break
             size += len(chunk)
             digest.update(chunk)
-    return {"photo": photo, "seq": seq, "trigger": "unknown", "bytes": size, "sha256": hexdigest(digest)}
+    told = hexdigest(digest)
+    photo = photo or recovered_photo_id(seq, told)
+    return {"photo": photo, "seq": seq, "trigger": "unknown", "bytes": size, "sha256": told}
 
 
 def is_whole(base):

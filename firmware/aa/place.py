@@ -8,7 +8,6 @@ import asyncio
 import os
 
 from aa import files, log, photofiles
-from aa.ids import new_photo_id
 from aa.photofiles import DONE, FACTS, PICTURE, MediumError
 
 EACH = 32
@@ -97,7 +96,7 @@ class Place:
         base = self.base(seq)
         try:
             if kind == _FILES[PICTURE] and photofiles.is_whole(base):
-                facts = photofiles.measure(base, seq, new_photo_id())  # it was never announced
+                facts = photofiles.measure(base, seq)  # it was never announced
                 if facts["sha256"] not in twins:
                     log.warning("photo without facts kept", photo=facts["photo"], seq=seq)
                     photofiles.write_facts(base + FACTS, facts)

@@ -38,7 +38,7 @@ def _open_card(folder):
     try:
         return Shelf("Card", folder + "/photos", folder + "/queue")
     except OSError as cause:
-        log.error("card unreadable: photos wait on flash", cause)
+        log.error("card unreadable: photos wait on flash", why=log.words(cause))
         return None
 
 
@@ -46,7 +46,7 @@ def _takes_files(folder):
     try:
         files.write_whole(folder + "/probe", b"")
     except OSError as cause:
-        log.error("card takes no photo: they wait on flash", cause)
+        log.error("card takes no photo: they wait on flash", why=log.words(cause))
         return False
     files.remove(folder + "/probe")
     return True

@@ -11,6 +11,7 @@ from aperture.contract.ids import (
     new_command_id,
     new_photo_id,
     new_token,
+    recovered_photo_id,
 )
 
 
@@ -23,6 +24,14 @@ def test_new_ids_are_128_bits_in_26_characters(make):
     for place in range(25):
         assert len({one[place] for one in ids}) == 32
     assert len({one[25] for one in ids}) == 8  # 128 bits are 25.6 characters
+
+
+def test_an_id_that_was_lost_is_made_anew_as_the_camera_makes_it():
+    """The firmware's own case has the same; each number and each picture has its own."""
+    assert recovered_photo_id(7, "ab" * 32) == "qdfar52to2246lhy5bi4evsqxe"
+    ids = {recovered_photo_id(seq, sha256 * 32) for seq in range(100) for sha256 in ("ab", "cd")}
+    assert len(ids) == 200
+    assert all(is_photo_id(one) for one in ids)
 
 
 @pytest.mark.parametrize("name", ["a", "front-door", "cam2", "-", "0", "x" * 32])

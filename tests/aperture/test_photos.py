@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from aperture.contract.ids import new_photo_id
+from aperture.contract.ids import new_photo_id, recovered_photo_id
 from aperture.store import events, photos
 from aperture.store.errors import ConflictError
 from aperture.store.photos import CLOCK_SKEW_MS, Origin, State
@@ -209,3 +209,25 @@ def test_a_foreign_camera_s_file_is_the_same_by_name_and_bytes_for_a_while(datab
     assert same() == got.photo
     for other in ({"camera": "dslr"}, {"name": "IMG_2.JPG"}, {"sha256": "b" * 64}, {"since_ms": got.stored_ms + 1}):
         assert same(**other) is None
+
+
+def test_a_photo_whose_id_its_camera_lost_is_known_again(database, manifest, received):
+    """By its number and its bytes, once they are stored: no second photo, no second post; another number is another."""
+    told = manifest(seq=7)
+    again = manifest(photo=recovered_photo_id(7, told.sha256), seq=7, trigger="unknown")
+    _announce(database, told)
+    assert database.read(lambda one: photos.recovered(one, camera="cam", photo=again.photo, sha256="a" * 64)) is None
+    _receive(database, received(photo=told.photo))
+    assert _announce(database, again) is State.STORED
+    assert _row(database, again.photo) is None
+    other = manifest(photo=recovered_photo_id(8, told.sha256), seq=8, trigger="unknown")
+    assert _announce(database, other) is State.ANNOUNCED
+
+
+def test_a_photo_whose_id_was_lost_before_it_was_handed_over_is_a_photo(database, manifest, received):
+    """Announced again and again it stays the same one."""
+    told = manifest(photo=recovered_photo_id(7, "a" * 64), seq=7, trigger="unknown")
+    assert _announce(database, told) is State.ANNOUNCED
+    assert _receive(database, received(photo=told.photo))
+    assert _announce(database, told) is State.STORED
+    assert _kinds(database, told.photo) == ["photo.announced", "photo.stored"]

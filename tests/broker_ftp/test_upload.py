@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from aperture.clock import now_ms
-from aperture.contract.ids import new_photo_id
+from aperture.contract.ids import new_photo_id, recovered_photo_id
 from aperture.contract.messages import Manifest
 from aperture.store import photos
 
@@ -180,3 +180,20 @@ def test_firmware_can_be_read(house):
     client.retrbinary("RETR app.bin", parts.append, rest=1000)
     assert b"".join(parts) == whole[1000:]
     client.close()
+
+
+def test_a_photo_whose_id_the_camera_lost_is_not_stored_twice(house, jpeg, photo_id):
+    """Its card lost the facts: the bytes come under an id made of number and hash, and are known by it."""
+    announce(house, photo_id, jpeg)
+    camera = house.camera()
+    assert camera.put(f"STOR {photo_id}.jpg", jpeg).startswith("226")
+    again = recovered_photo_id(1, hashlib.sha256(jpeg).hexdigest())
+    for _ in range(2):
+        assert camera.put(f"STOR {again}.jpg", jpeg).startswith("226 Stored already")
+    (row,) = house.rows()
+    assert row.id == photo_id
+    assert house.events().count("photo.stored") == 1
+    assert not list(house.partial_dir.glob("*/*"))
+    house.blobs.path("front-door", photo_id).unlink()
+    assert camera.put(f"STOR {again}.jpg", jpeg).startswith("226")
+    assert house.stored("front-door", photo_id) == jpeg, "and it mends what the server lost"

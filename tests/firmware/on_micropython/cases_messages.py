@@ -4,7 +4,7 @@ import json
 import os
 
 from aa import messages
-from aa.ids import is_photo_id, new_photo_id
+from aa.ids import is_photo_id, new_photo_id, recovered_photo_id
 from helpers import Rtc, raises
 
 _FACTS = {
@@ -181,6 +181,11 @@ def bad_acks_are_refused():
         raises(messages.BadMessage, messages.decode_ack, body)
     assert messages.decode_ack(b'{"now_ms":5}') == {"now_ms": 5}
     assert messages.decode_ack(b'{"now_ms":5,"sleep_ok":1,"nonce":2}')["sleep_ok"] is False
+
+
+def an_id_that_was_lost_is_made_anew_as_the_server_makes_it():
+    """`tests/aperture/test_ids.py` has the same."""
+    assert recovered_photo_id(7, "ab" * 32) == "qdfar52to2246lhy5bi4evsqxe"
 
 
 def photo_ids_are_128_random_bits_in_base32():

@@ -4,6 +4,7 @@ import os
 
 from aa import files, photofiles
 from aa.files import make_folder
+from aa.ids import recovered_photo_id
 from aa.queue import MediumError, StorageFull
 from helpers import (
     JPEG,
@@ -49,6 +50,7 @@ async def torn_photos_are_removed_at_boot_and_whole_ones_stay():
 
 
 async def a_whole_picture_without_facts_was_never_announced_and_is_kept_under_a_new_id():
+    """Of its number and its bytes: the same at each boot, even if it can't be written down."""
     make_folder("q")
     make_folder("q/000000")
     write_bytes("q/000000/07.jpg", JPEG)
@@ -63,6 +65,8 @@ async def a_whole_picture_without_facts_was_never_announced_and_is_kept_under_a_
         facts = queue.facts(entry)
         assert (facts["photo"], facts["seq"], facts["bytes"]) == (entry.photo, entry.seq, len(JPEG))
         assert facts["sha256"] == hexdigest(JPEG) and facts["trigger"] == "unknown"
+        assert entry.photo == recovered_photo_id(entry.seq, hexdigest(JPEG))
+        files.remove(entry.base + ".txt")
     assert [entry.photo for entry in await load_queue()] == [entry.photo for entry in entries], "and keeps it"
 
 
