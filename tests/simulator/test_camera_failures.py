@@ -5,6 +5,7 @@ import subprocess
 
 import psutil
 import pytest
+import structlog.testing
 from PIL import Image
 
 from simulator.camera import waiting_photos
@@ -184,6 +185,20 @@ async def test_a_card_pulled_in_the_middle_of_an_upload_costs_none(camera, ears,
     await camera.power_on()
     await soon(lambda: [arrived(uploads, photo) for photo in photos] == frames, "all arrive")
     await soon(lambda: not waiting(camera) and not waiting(camera, "flash"), "nothing waits")
+
+
+async def test_a_card_that_is_pulled_is_told_in_words(camera, ears, soon):
+    """What happened, where the photos are meanwhile, and what to do; on the console, and after the reset on the display."""
+    with structlog.testing.capture_logs() as logs:
+        await camera.press()
+        await ears.hears("shutter")
+        await camera.say("card out")
+        await camera.press()
+        await ears.hears_presence(b"online", 2)
+        await soon(lambda: "photos on flash" in ears.objects("status")[-1]["display"], "the display says so")
+    lines = [entry.get("line", "") for entry in logs]
+    assert any("card out, or broken: photos wait on flash; put it back" in line for line in lines)
+    assert not [line for line in lines if "Traceback" in line or "hangs" in line]
 
 
 async def test_a_card_that_dies_in_use_costs_no_photo(camera, ears, uploads, soon):
