@@ -68,7 +68,7 @@ class Power:
         machine.reset()
 
     async def _still(self):
-        """Return once no press waits and no photo is being taken; all the same once no press came to its end for long."""
+        """Return once no press waits and no photo is being taken; or when no press has come to its end for long."""
         shutter = self._app.shutter
         ended, since = shutter.ended, time.ticks_ms()
         while shutter.busy and time.ticks_diff(time.ticks_ms(), since) < _STILL_MS:

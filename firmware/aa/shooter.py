@@ -195,7 +195,9 @@ class Shooter:
         """A driver that hangs needs a reset, and so does a card; one that was pulled is looked for at the next boot."""
         hangs = self._failures >= _MOST_FAILURES
         if self._resetting is None and (hangs or self._app.storage.is_failing):
-            log.error("sensor hangs: reset" if hangs else "card out, or broken: photos wait on flash; put it back; reset")
+            log.error(
+                "sensor hangs: reset" if hangs else "card out, or broken: photos wait on flash; put it back; reset"
+            )
             self._resetting = asyncio.create_task(self._app.power.reboot())  # beside this: presses still count
 
     def _no_photo(self, press, cause):

@@ -184,7 +184,7 @@ async def nobody_who_waits_for_photos_promises_the_watchdog_when():
 
     app = Booth()
     app.journal = app
-    app.interrupted = lambda: []
+    app.interrupted = list
     rested, commands = [], Commands(app)
     commands.finish = lambda *_: None
 
