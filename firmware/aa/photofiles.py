@@ -96,7 +96,7 @@ def remove(base, endings):
 
 
 def read_facts(base, seq, ending=FACTS, photo=None):
-    """Return the facts of a photo; what they do not tell is measured and written down, under `photo` or an id made of it.
+    """Return the facts of a photo; what they do not tell is measured and written down, with `photo` as its id if given.
 
     Raises:
         MediumError: there are no facts, and no whole picture; or they can't be read.
