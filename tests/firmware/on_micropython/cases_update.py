@@ -413,13 +413,22 @@ async def flash_that_takes_no_more_is_told_before_anything_is_fetched():
 
 
 async def a_trial_that_can_be_written_down_alone_is_tried():
+    await _tried_though_it_is_not_noted(OSError(28))
+
+
+async def a_trial_that_there_is_no_ram_to_note_is_tried():
+    """It is on trial already: to call it failed would be wrong, and to try again without end as well."""
+    await _tried_though_it_is_not_noted(MemoryError())
+
+
+async def _tried_though_it_is_not_noted(cause):
     app = App()
     save, saves = app.updater._save, []
 
     def third():
         saves.append(slots.on_trial())
         if saves[-1]:
-            raise OSError(28)
+            raise cause
         save()
 
     app.updater._save = third
