@@ -7,7 +7,7 @@ import json
 import random
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,11 @@ from aperture.store.blobs import LocalBlobs
 from aperture.store.database import Database, sqlite_url
 from simulator.available import why_not
 from simulator.camera import VirtualCamera
-from simulator.errors import LibraryError
+from simulator.errors import LibraryError, NotAvailableError
 from simulator.libraries import ensure_libraries
 from simulator.link import Link
+from simulator.radio import Radio
+from simulator.radio import why_not as why_no_radio
 from simulator.verdict import Verdict, judge
 
 CACHE = Path(__file__).parents[3] / ".cache"
@@ -128,27 +130,49 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
+def radio() -> Iterator[Callable[..., Radio]]:
+    """Turn a radio on; a machine that does not allow it skips the test."""
+    with contextlib.ExitStack() as stack:
+
+        def make(**quality: Any) -> Radio:
+            if why_no_radio():
+                pytest.skip(f"the radio {why_no_radio()}")
+            try:
+                return stack.enter_context(Radio(**quality))
+            except NotAvailableError as error:
+                pytest.skip(str(error))
+
+        yield make
+
+
+@pytest.fixture
 async def rig(aperture, cache, frames, tmp_path) -> AsyncIterator[Callable[..., Any]]:
-    """`await rig(**link)` starts a server and a camera with a link between them, and waits until it is online."""
+    """`await rig(**link)` starts a server and a camera with a link between them, and waits until it is online.
+
+    With `air`, a `Radio`, that is between them, and no link.
+    """
     async with contextlib.AsyncExitStack() as stack:
 
-        async def make(*, up: Any = None, frames: Path = frames, **link: Any) -> Rig:
+        async def make(*, up: Any = None, frames: Path = frames, air: Radio | None = None, **link: Any) -> Rig:
+            host = "127.0.0.1" if air is None else air.server
             if up is None:
-                up = aperture("up")
+                up = aperture("up", APERTURE_MQTT__HOST=host, APERTURE_FTP__HOST=host)
                 await asyncio.to_thread(up.start)
             account = await asyncio.to_thread(up.cli, "camera", "add", "cam")
             ports = {"mqtt": up.run["mqtt"]["port"], "ftp": up.run["ftp"]["port"]}
-            between = await stack.enter_async_context(Link(ports=ports, **link))
+            between = None if air else await stack.enter_async_context(Link(ports=ports, **link))
+            at = ports if between is None else between.ports
             camera = VirtualCamera(
                 name="cam",
                 token=account["token"],
-                host="127.0.0.1",
-                mqtt_port=between.ports["mqtt"],
-                ftp_port=between.ports["ftp"],
+                host=host,
+                mqtt_port=at["mqtt"],
+                ftp_port=at["ftp"],
                 folder=tmp_path / "camera",
                 frames=frames,
                 cache=cache,
                 keep=100_000,
+                enter=air.enter if air else (),
             )
             made = Rig(up, account, camera, between)
             await stack.enter_async_context(camera)
