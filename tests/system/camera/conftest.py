@@ -104,11 +104,17 @@ class Rig:
         assert self.link is not None
         self.link.targets.update(mqtt=self.up.run["mqtt"]["port"], ftp=self.up.run["ftp"]["port"])
 
-    def heap_free(self) -> int | None:
-        """Return how many bytes of heap were free when it last said so; None before that."""
+    async def heap_free(self) -> int:
+        """Wait until all have gone, and return how many bytes of heap are free then: garbage is collected."""
+        await self.empty(600)
+        since = self._status()["uptime_ms"]
+        await self.until(lambda: self._status()["uptime_ms"] > since and not self._status()["queue"], "a new status")
+        return int(self._status()["heap_free"])
+
+    def _status(self) -> dict[str, Any]:
         with contextlib.closing(sqlite3.connect(self.up.data_dir / "aperture.db")) as database:
             [(status,)] = database.execute("SELECT status FROM camera WHERE name = ?", (self.camera.name,))
-        return None if status is None else int(json.loads(status)["heap_free"])
+        return {"uptime_ms": -1, "queue": None} if status is None else json.loads(status)
 
 
 @pytest.fixture(scope="session")
