@@ -197,6 +197,9 @@ class Uploader(Link):
             have = await self._ftp.size(name)
             if have == total:
                 return
+            if have > entry.had:
+                entry.breaks = 0  # it gets there, if only piece by piece
+            entry.had = have
         entry.fresh = False
         with self._queue.open(entry) as file:
             await self._ftp.store(name, file, total, facts["sha256"], have if have < total else 0)

@@ -26,6 +26,7 @@ class Entry:
     said_ticks = None
     said_times = 0
     refusals = breaks = 0  # how often the server, or the network on the way to it, did not take it
+    had = 0  # how many bytes of it the server had when it was last offered
     not_before_ticks = None
     camera_ms = radio_ticks = None  # what it cost, see `battery.ShotCost`
     send_ms = 0

@@ -159,6 +159,26 @@ async def a_photo_whose_connection_broke_is_tried_again_soon():
     running.cancel()
 
 
+async def a_photo_that_gets_there_piece_by_piece_does_not_wait_longer_and_longer():
+    """However often its connection breaks: each time the server has more of it."""
+    queue = open_queue()
+    entry = await _add(queue, 0)
+    session, _, running = _start(queue)
+    session.refusals[_name(0)] = [FtpError(426, "cut") for _ in range(5)]
+    had = []
+
+    async def size(name):
+        had.append(len(had) + 1)
+        return had[-1]
+
+    session.size = size
+    started = time.ticks_ms()
+    await until(lambda: session.stored, 8_000)
+    assert 2_000 < time.ticks_diff(time.ticks_ms(), started) < 6_000 and len(had) == 5
+    assert entry.had == 5 and session.stored == [(_name(0), 5)]
+    running.cancel()
+
+
 async def a_photo_put_off_before_ticks_wrapped_is_not_put_off_for_days():
     queue = open_queue()
     entry = await _add(queue, 0)
