@@ -29,6 +29,7 @@ SCRUBBED = {name: value for name, value in os.environ.items() if not name.starts
 BASE = ("--camera", "front", "--board", "sim", "--host", "127.0.0.1", "--wifi", "home")
 PASSWORD = "correct-horse-battery"
 _PATIENCE_S = 90.0
+signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background it is ignored, by our children too
 
 
 @pytest.fixture(scope="session")

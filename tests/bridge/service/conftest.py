@@ -195,7 +195,7 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
     archive.close()
 
 
-async def until(holds: Callable[[], Any], *, timeout_s: float = 5.0) -> Any:
+async def until(holds: Callable[[], Any], *, timeout_s: float = 30.0) -> Any:
     """Wait for a condition, and return what it became."""
     async with asyncio.timeout(timeout_s):
         while not (found := holds()):  # noqa: ASYNC110 - rows have no event to wait for

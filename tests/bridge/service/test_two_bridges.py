@@ -66,7 +66,7 @@ async def test_a_bridge_whose_lease_is_taken_stops_acting(home, until) -> None:
         await until(lambda: not bridge.ready.is_set())
         assert home.discord.message_total == 0
         await until(lambda: home.archive.record(photo).stages.posted, timeout_s=10)
-        assert bridge.ready.is_set()
+        await until(bridge.ready.is_set)
         assert home.discord.message_total == 1
 
 
