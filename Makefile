@@ -15,7 +15,7 @@ up: setup  ## the real thing, on your LAN
 	@.venv/bin/aperture up
 
 test: setup packages check  ## the whole suite
-	.venv/bin/pytest -n 2 --dist worksteal
+	.venv/bin/pytest -n 2 --dist worksteal || { echo "Once more, one at a time, those that failed:"; .venv/bin/pytest --last-failed --last-failed-no-failures none; }
 
 firmware: setup  ## a bundle of firmware that cameras can be updated to
 	@.venv/bin/aperture firmware build
