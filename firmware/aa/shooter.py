@@ -27,6 +27,8 @@ class BatteryEmpty(Exception):
 class _Taken:
     """A frame on its way to the card, and the buffer in RAM that it has to itself; `captured` are its ticks."""
 
+    is_copy = False
+
     def __init__(self, press, facts, captured):
         self.press, self.facts, self.captured = press, facts, captured
         self.frame = self.room = None
@@ -135,11 +137,10 @@ class Shooter:
             if len(taken.room) < size:
                 taken.room = bytearray((size // _ROUND_BYTES + 1) * _ROUND_BYTES)
             copy = memoryview(taken.room)[:size]
-        except MemoryError:
-            log.warning("no RAM to copy a frame", bytes=size)
+        except MemoryError:  # maybe too little to say so: that comes once the photo is written down
             return taken
         copy[:] = frame
-        taken.frame = copy
+        taken.frame, taken.is_copy = copy, True
         return taken
 
     async def keep_for_ever(self):
@@ -174,6 +175,8 @@ class Shooter:
         app.face.taken(entry)
         if press.command:
             app.commands.finish(press.command, True)
+        if not taken.is_copy:
+            log.warning("no RAM to copy a frame: the sensor waited for the card", bytes=facts["bytes"])
 
     def _count_cost(self, entry, press):
         app = self._app

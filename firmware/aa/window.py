@@ -84,7 +84,12 @@ class Window:
             shelf, place = self._next_place()
             if place is None or self._count_before(place.cold) >= _ENOUGH:
                 return news
-            news = await self._read(shelf, place) or news
+            first = place.cold
+            try:
+                news = await self._read(shelf, place) or news
+            except MemoryError:
+                place.cool(first)
+                raise
             self._make_way()
 
     def _next_place(self):
@@ -122,6 +127,7 @@ class Window:
             found = await place.oldest(first, _AT_ONCE + 1, known)
         except OSError as cause:
             log.error("folder unreadable", folder=place.path, why=log.words(cause))
+            place.later = True
             return False
         if len(found) > _AT_ONCE:
             place.cool(found.pop()[0])

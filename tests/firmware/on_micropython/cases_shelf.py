@@ -6,7 +6,7 @@ import time
 
 from aa import files, photofiles, window
 from aa.ids import new_photo_id
-from aa.place import EACH
+from aa.place import EACH, Place
 from aa.queue import StorageFull
 from aa.storage import Storage
 from helpers import (
@@ -100,6 +100,27 @@ async def photos_that_nobody_takes_hold_up_no_other_and_are_tried_again():
         for entry in queue:
             tried.add(entry.photo)
             entry.refusals += 1
+
+
+async def a_folder_that_could_not_be_read_for_once_is_read_again():
+    """A card that hiccups, or RAM that is short for a moment: what waits there need not wait for the next boot."""
+    photos = await _add_many(await load_queue(), 10)
+    real, window._ROUND_MS = Place.oldest, 0
+    for failure in (OSError(5), MemoryError()):
+        queue = open_queue()
+
+        async def fails(*_):
+            Place.oldest = real
+            raise failure
+
+        Place.oldest = fails
+        try:
+            await queue.load()
+        except MemoryError:  # the part is started again
+            await queue.load()
+        await queue.tend()
+        await queue.tend()
+        assert Place.oldest is real and [entry.photo for entry in queue] == photos, failure
 
 
 async def what_is_handed_over_goes_oldest_first_and_what_waits_stays():

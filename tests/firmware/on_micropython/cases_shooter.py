@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from aa import files, photofiles
+from aa import files, log, photofiles
 from booth import Booth
 from helpers import JPEG, until
 
@@ -105,7 +105,23 @@ async def what_ram_is_short_of_is_not_lost_as_well():
     assert len(app.shooter._rooms) == 2 and len(app.queue) == 3
 
 
-def _no_ram(_):
+async def nor_is_the_photo_when_there_is_no_ram_to_say_so():
+    app = Booth()
+
+    class Full:
+        def __len__(self):
+            raise MemoryError
+
+    app.shooter._rooms = [Full(), Full()]
+    log.warning = _no_ram
+    for _ in range(3):
+        app.shutter.press("button")
+    await until(lambda: not app.shutter.busy)
+    assert len(app.shooter._rooms) == 2, "or the next press waits for one for ever"
+    assert len(app.queue) == 3
+
+
+def _no_ram(*_, **__):
     raise MemoryError
 
 
