@@ -17,6 +17,7 @@ from aa.queue import StorageFull
 _MOST_FAILURES = 3
 _PHOTO_MS = 60_000
 _IN_RAM = 2
+_MOST_TRIES, _TRY_AGAIN_MS = 10, 300
 _ROUND_BYTES = 16_384
 
 
@@ -166,7 +167,7 @@ class Shooter:
     async def _keep(self, taken):
         app, press, facts = self._app, taken.press, taken.facts
         facts["seq"] = app.queue.next_seq()
-        entry = await app.queue.add(taken.frame, facts, taken.captured)
+        entry = await self._write_down(taken)
         entry.taken_ticks = press.ticks
         self._count_cost(entry, press)
         app.announcer.say(entry, facts)
@@ -177,6 +178,18 @@ class Shooter:
             app.commands.finish(press.command, True)
         if not taken.is_copy:
             log.warning("no RAM to copy a frame: the sensor waited for the card", bytes=facts["bytes"])
+
+    async def _write_down(self, taken):
+        """Return the entry of a photo once it is on the card; RAM may be short for a moment, as while TLS begins."""
+        left = _MOST_TRIES
+        while True:
+            try:
+                return await self._app.queue.add(taken.frame, taken.facts, taken.captured)
+            except MemoryError:
+                left -= 1
+                if not left:
+                    raise
+            await asyncio.sleep_ms(_TRY_AGAIN_MS)
 
     def _count_cost(self, entry, press):
         app = self._app

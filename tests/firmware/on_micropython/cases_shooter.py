@@ -121,6 +121,33 @@ async def nor_is_the_photo_when_there_is_no_ram_to_say_so():
     assert len(app.queue) == 3
 
 
+async def a_frame_in_hand_waits_for_ram_to_be_written_down_with():
+    """For some seconds, and then it gives way to the next."""
+    from aa import shooter
+
+    app = Booth()
+    shooter._TRY_AGAIN_MS = 20
+    real, fails = photofiles.write_facts, [3]
+
+    def write_facts(path, facts):
+        fails[0] -= 1
+        if fails[0] >= 0:
+            raise MemoryError
+        real(path, facts)
+
+    photofiles.write_facts = write_facts
+    app.shutter.press("button")
+    await until(lambda: not app.shutter.busy)
+    assert len(app.queue) == len(app.said) == 1 and _photo(app, 0) == JPEG and app.resets == []
+    fails[0] = 1_000
+    app.shutter.press("command", "c1")
+    await until(lambda: not app.shutter.busy)
+    assert app.finished[0][:3] == ("c1", False, "no_photo") and len(app.queue) == 1
+    fails[0] = 0
+    app.shutter.press("button")
+    await until(lambda: len(app.queue) == 2)
+
+
 def _no_ram(*_, **__):
     raise MemoryError
 
