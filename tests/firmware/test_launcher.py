@@ -153,6 +153,17 @@ def test_between_fats_two_steps_of_a_rename_the_new_file_counts(camera):
     assert camera.runs() == "b"
 
 
+@pytest.mark.parametrize("left", [None, "", '{"active": "b", "tri'])
+def test_while_the_file_is_mended_its_copy_counts(camera, left):
+    """The old ones are gone by then, and the new one is not all there yet."""
+    (camera.flash / "slots.json").rename(camera.flash / "slots.json.new")
+    if left is not None:
+        (camera.flash / "slots.json").write_text(left)
+    camera.fill("a", FAILS_AT_IMPORT)
+    (camera.flash / "slots.json.new").write_text(json.dumps({"active": "b", "trial": None}))
+    assert camera.runs() == "b"
+
+
 @pytest.mark.parametrize("missing", WHOLE)
 def test_without_a_slots_file_the_slot_that_is_whole_runs(camera, missing):
     """A first, when both are."""
