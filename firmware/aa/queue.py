@@ -226,7 +226,7 @@ class Queue:
 
     async def _bring_back(self, photo):
         for shelf in self._shelves:
-            for place in reversed(shelf.places):
+            for place in reversed(list(shelf.places)):
                 found = await _find(place, lambda facts: facts["photo"] == photo)
                 if found:
                     if found[1] == SENT:

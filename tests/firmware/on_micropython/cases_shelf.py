@@ -123,6 +123,24 @@ async def a_folder_that_could_not_be_read_for_once_is_read_again():
         assert Place.oldest is real and [entry.photo for entry in queue] == photos, failure
 
 
+async def folders_may_go_while_a_photo_is_looked_for():
+    """Others make room meanwhile, on a card that is nearly full."""
+    queue = await load_queue()
+    photos = await _add_many(queue, 4 * EACH)
+    await _drain(queue)
+    real = Place.find
+
+    async def find(place, test):
+        found = await real(place, test)
+        while len(queue._shelves[0].places) > 2:
+            assert await queue._shelves[0].prune()
+        return found
+
+    Place.find = find
+    assert not await queue.again(photos[0]), "it went with them"
+    assert await queue.again(photos[-1])
+
+
 async def what_is_handed_over_goes_oldest_first_and_what_waits_stays():
     queue = open_queue()
     for index in range(6):
