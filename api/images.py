@@ -1,20 +1,16 @@
 """JPEG bytes as HTTP answers: validators, ranges and HEAD (RFC 9110), from memory, as a photo has 10 MiB at most."""
 
 import asyncio
-import hashlib
 import re
 from collections.abc import Mapping
 
-import structlog
 from starlette.requests import Request
 from starlette.responses import Response
 
 from aperture.contract.messages import PhotoRecord
-from aperture.store.blobs import Blobs
-from api.problems import DAMAGED, RANGE, ProblemError
+from aperture.store.blobs import read_intact
+from api.problems import RANGE, ProblemError
 from api.services import Services
-
-log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "image/jpeg"
 _ONE_RANGE = re.compile(r"bytes=(\d{0,19})-(\d{0,19})")
@@ -47,21 +43,13 @@ async def original(request: Request, services: Services, photo: PhotoRecord, hea
     if request.method == "HEAD":
         return Response(headers={**headers, "Content-Length": str(photo.bytes), "Content-Type": MEDIA_TYPE})
     async with services.reading:
-        data = await asyncio.to_thread(_read, services.blobs, photo)
+        data = await asyncio.to_thread(read_intact, services.blobs, photo.camera, photo.id, photo.sha256)
     wanted = _range(request, etag, len(data))
     if wanted is None:
         return Response(data, headers=headers, media_type=MEDIA_TYPE)
     first, last = wanted
     headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
     return Response(data[first : last + 1], 206, headers, MEDIA_TYPE)
-
-
-def _read(blobs: Blobs, photo: PhotoRecord) -> bytes:
-    data = blobs.read(photo.camera, photo.id)
-    if len(data) == photo.bytes and hashlib.sha256(data).hexdigest() == photo.sha256:
-        return data
-    log.error("photo damaged", camera=photo.camera, photo=photo.id, bytes=len(data), expected=photo.bytes)
-    raise ProblemError(DAMAGED, "the bytes on the disk are not those that were stored: restore them from a backup")
 
 
 def _range(request: Request, etag: str, length: int) -> tuple[int, int] | None:

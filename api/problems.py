@@ -19,7 +19,14 @@ from starlette.responses import Response
 
 from aperture.commands import CameraAsleepError, CommandRefusedError
 from aperture.contract.ids import ContractError
-from aperture.store.errors import ConflictError, DiskFullError, NotFoundError, StoreError, StoreUnavailableError
+from aperture.store.errors import (
+    ConflictError,
+    DamagedError,
+    DiskFullError,
+    NotFoundError,
+    StoreError,
+    StoreUnavailableError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 5
@@ -165,6 +172,7 @@ _TABLE: dict[type[Exception], Callable[[Any], ProblemError]] = {
     NotFoundError: lambda error: ProblemError(NOT_FOUND, str(error)),
     ConflictError: lambda error: ProblemError(CONFLICT, str(error)),
     DiskFullError: lambda error: ProblemError(FULL, str(error)),
+    DamagedError: lambda error: ProblemError(DAMAGED, str(error)),
     StoreUnavailableError: lambda _: ProblemError(UNAVAILABLE, UNAVAILABLE.example),
     StoreError: lambda _: ProblemError(INTERNAL, INTERNAL.example),
     ContractError: lambda error: ProblemError(INVALID, str(error)),

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from aperture.contract.ids import is_photo_id, is_slug
-from aperture.store.blobs import Blobs, sync
+from aperture.store.blobs import Blobs, read_intact, sync
 from api.problems import UNDECODABLE, ProblemError
 
 if TYPE_CHECKING:
@@ -55,13 +55,14 @@ class Thumbnails:
 
         Raises:
             NotFoundError: the photo's bytes are gone.
+            DamagedError: they are not those that were stored.
             ProblemError: they can't be decoded.
         """
         path = self._path(camera, photo, sha256, width)
         making = self._making.get(path)
         if making is None:
             loop = asyncio.get_running_loop()
-            making = loop.run_in_executor(self._makers, self._find_or_make, path, camera, photo, width)
+            making = loop.run_in_executor(self._makers, self._find_or_make, path, camera, photo, sha256, width)
             self._making[path] = making
             making.add_done_callback(lambda _: self._making.pop(path, None))
         return await asyncio.shield(making)
@@ -79,10 +80,10 @@ class Thumbnails:
     def _path(self, camera: str, photo: str, sha256: str, width: int) -> Path:
         return self._root / camera / f"{photo}-{sha256[:16]}-{width}.jpg"
 
-    def _find_or_make(self, path: Path, camera: str, photo: str, width: int) -> bytes:
+    def _find_or_make(self, path: Path, camera: str, photo: str, sha256: str, width: int) -> bytes:
         with contextlib.suppress(OSError):
             return path.read_bytes()
-        small = shrink(self._blobs.read(camera, photo), width)
+        small = shrink(read_intact(self._blobs, camera, photo, sha256), width)
         try:
             _keep(path, small)
         except OSError as error:

@@ -7,14 +7,19 @@ directory, in that order. A batch is synced as a whole (docs/adr/0006-batches-ar
 import asyncio
 import ctypes
 import errno
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import structlog
+
 from aperture.contract.ids import is_photo_id, is_slug
-from aperture.store.errors import DiskFullError, NotFoundError, StoreUnavailableError
+from aperture.store.errors import DamagedError, DiskFullError, NotFoundError, StoreUnavailableError
+
+log = structlog.get_logger(__name__)
 
 _MANY = 4
 """From so many on, one syncfs is cheaper than an fsync each."""
@@ -137,6 +142,21 @@ class LocalBlobs:
         if len(paths) < _MANY or _syncfs is None:
             return [_try_sync(path) for path in paths]
         return [_try_syncfs(self.root)] * len(paths)
+
+
+def read_intact(blobs: Blobs, camera: str, photo: str, sha256: str | None) -> bytes:
+    """Return a photo's bytes if they are still those that were stored: what is shown goes through here.
+
+    Raises:
+        NotFoundError: there are none.
+        DamagedError: they were changed on the disk.
+        StoreUnavailableError: they can't be read now.
+    """
+    data = blobs.read(camera, photo)
+    if sha256 is None or hashlib.sha256(data).hexdigest() == sha256:
+        return data
+    log.error("photo damaged", camera=camera, photo=photo, bytes=len(data))
+    raise DamagedError("the bytes on the disk are not those that were stored: restore them from a backup")
 
 
 def sync(path: Path | str) -> None:

@@ -4,7 +4,8 @@ StoreError
 ├── StoreUnavailableError   the database or the disk does not answer; nothing was changed; try again
 ├── NotFoundError           no row of that name
 ├── ConflictError           a row of that name is there already, or belongs to another
-└── DiskFullError           no room for the bytes; nothing was changed
+├── DiskFullError           no room for the bytes; nothing was changed
+└── DamagedError            the bytes are not those that were stored
 """
 
 
@@ -26,3 +27,7 @@ class ConflictError(StoreError):
 
 class DiskFullError(StoreError):
     """There is no room for the bytes; nothing was changed."""
+
+
+class DamagedError(StoreError):
+    """The bytes on the disk are not those that were stored."""

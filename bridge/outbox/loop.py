@@ -18,7 +18,7 @@ from aperture.contract.links import Links
 from aperture.hints import Hints
 from aperture.settings import DiscordSettings
 from aperture.store import events, gallery, outbox
-from aperture.store.blobs import Blobs
+from aperture.store.blobs import Blobs, read_intact
 from aperture.store.database import Database
 from aperture.store.errors import NotFoundError, StoreError
 from aperture.store.events import Kind
@@ -169,7 +169,8 @@ class Outbox:
         if not job.shows_new_bytes:
             return job
         try:
-            return replace(job, data=self._blobs.read(job.record.camera, job.claim.photo))
+            record = job.record
+            return replace(job, data=read_intact(self._blobs, record.camera, record.id, record.sha256))
         except StoreError as error:  # not there, too: whoever deletes a photo says so in its row
             return replace(job, problem=str(error))
 

@@ -156,6 +156,11 @@ async def test_bytes_that_changed_on_the_disk_are_never_shown(archive, reader, s
         assert answer.json()["type"] == "urn:aperture:problem:photo-damaged"
     path.write_bytes(data[:-1])
     assert (await reader.get(f"/api/v1/photos/{photo}/image")).status_code == 500
+    thumbnail = f"/api/v1/photos/{photo}/thumbnail"
+    path.write_bytes(data[:-40] + bytes(38) + data[-2:])  # it can be decoded, and shows a torn picture
+    assert (await reader.get(thumbnail)).json()["type"] == "urn:aperture:problem:photo-damaged"
+    path.write_bytes(data)
+    assert (await reader.get(thumbnail)).status_code == 200
 
 
 async def test_a_suspect_photo_is_not_kept_by_caches(archive, reader, jpeg):

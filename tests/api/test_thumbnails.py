@@ -1,4 +1,5 @@
 import asyncio
+import hashlib
 import os
 from io import BytesIO
 
@@ -112,7 +113,8 @@ async def test_a_cache_that_can_t_be_written_costs_nobody_a_thumbnail(archive, j
 async def test_one_asker_who_leaves_takes_it_from_nobody(tmp_path, archive, jpeg):
     photo = archive.store(jpeg(1600, 1200))
     thumbnails = Thumbnails(root=tmp_path / "own", blobs=archive.blobs)
-    ask = {"camera": "cam", "photo": photo, "sha256": "0" * 64, "width": 320}
+    sha256 = hashlib.sha256(archive.blobs.read("cam", photo)).hexdigest()
+    ask = {"camera": "cam", "photo": photo, "sha256": sha256, "width": 320}
     leaving, staying = (asyncio.create_task(thumbnails.get(**ask)) for _ in range(2))
     await asyncio.sleep(0)
     leaving.cancel()
