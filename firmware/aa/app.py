@@ -162,7 +162,7 @@ class App:
         """Whether there is something to finish before sleep: a command, a press, or what a network is there for."""
         if self.commands.busy or self.shutter.busy:
             return True
-        waiting = len(self.queue) > 0 or not self.queue.is_counted
+        waiting = self.queue.has_hope or not self.queue.is_counted
         return (waiting or self.updater.busy) and self.wifi.state == "up"
 
     def come_back(self, woken_by):

@@ -94,6 +94,12 @@ class Queue:
         except OSError as cause:
             log.error("photo can't be offered again", photo=photo, why=log.words(cause))
 
+    @property
+    def has_hope(self):
+        """Whether a photo waits that was not refused when it was last offered."""
+        known = list(self)
+        return len(self) > len(known) or any(not entry.refusals for entry in known)
+
     def next_seq(self):
         """Return the number of the next photo."""
         return self._notes.next
@@ -102,18 +108,19 @@ class Queue:
         """Write a photo down, and return its `Entry`; `frame` and the others are as `photofiles.write_photo` has them.
 
         Raises:
-            StorageFull: there is no room; nothing of it is left behind.
+            StorageFull: there is no room anywhere; nothing of it is left behind.
             OSError: no medium takes it.
         """
-        failure = None
+        failure = full = None
         for shelf in self._shelves:
             if shelf.failed and shelf is not self._shelves[-1]:
                 continue
             try:
                 entry = await self._add_to(shelf, frame, facts, since_ticks)
-            except StorageFull:
-                self.trouble = troubles.full(shelf.name)
-                raise
+            except StorageFull as cause:
+                if full is None:
+                    full, self.trouble = cause, troubles.full(shelf.name)
+                continue
             except OSError as cause:
                 log.error("no photo can be written", why=log.words(cause), to=shelf.name)
                 shelf.failed = True
@@ -121,14 +128,15 @@ class Queue:
                 continue
             if failure is not None:
                 self._notes.add_twin(facts["sha256"])
-            self.trouble = None
+            if full is None:
+                self.trouble = None
             entry.fresh = True
             self._newest, self._newest_facts = entry, facts
             self._window.admit([entry])
             self._work.set()
             self.changed.set()
             return entry
-        raise failure or OSError(_NO_MEDIUM)
+        raise full or failure or OSError(_NO_MEDIUM)
 
     async def _add_to(self, shelf, frame, facts, since_ticks):
         seq = facts["seq"]

@@ -218,7 +218,8 @@ class Shooter:
 
     def _no_photo(self, press, cause):
         self._failures += not isinstance(cause, (StorageFull, BatteryEmpty))
-        log.error("no photo", cause, trigger=press.trigger)
+        expected = isinstance(cause, (StorageFull, BatteryEmpty, NoFrame))
+        log.error("no photo", None if expected else cause, why=log.words(cause), trigger=press.trigger)
         self._app.face.failed(cause)
         if press.command:
             self._app.commands.finish(press.command, False, _CODES.get(type(cause), "no_photo"), log.words(cause))

@@ -21,7 +21,7 @@ def test_the_first_start_makes_everything_and_says_what_to_do(aperture):
     run = up.data_dir / "run.json"
     assert stat.S_IMODE(run.stat().st_mode) == 0o600
     assert set(up.run) == {"pid", "version", "mqtt", "ftp", "api"}
-    assert set(up.run["mqtt"]) == {"host", "port", "kind"}
+    assert set(up.run["mqtt"]) == {"host", "port", "bound", "kind"}
     token = up.output.split("shown this once: ")[1].split()[0]
     assert up.stop() == 0
     assert not run.exists()

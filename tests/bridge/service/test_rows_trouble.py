@@ -79,6 +79,21 @@ async def test_bytes_that_can_not_be_read_now_are_read_later(home, until) -> Non
     assert home.discord.message_total == 2
 
 
+async def test_bytes_that_changed_on_the_disk_are_not_posted(home, until) -> None:
+    """A torn picture is shown nowhere; once the photo is restored it is posted, and meanwhile all others are."""
+    photo, other = home.archive.new_photo(), home.archive.new_photo()
+    home.archive.store(photo, hint=False)
+    home.archive.store(other, hint=False)
+    path = home.archive.blobs.path(photo.camera, photo.id)
+    path.write_bytes(photo.data[:-20])
+    async with home.bridge():
+        await until(lambda: home.archive.record(other).stages.posted)
+        await until(lambda: "not those that were stored" in (home.archive.delivery(photo).error or ""))
+        path.write_bytes(photo.data)
+        await until(lambda: home.archive.record(photo).stages.posted)
+    assert home.discord.message_total == 2
+
+
 async def test_a_photo_deleted_before_its_edit_is_not_edited(home, until, camera_on) -> None:
     async with home.bridge(), camera_on() as camera:
         photo = home.archive.new_photo()

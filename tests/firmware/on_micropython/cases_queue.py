@@ -179,6 +179,19 @@ async def a_full_queue_refuses_in_words_and_leaves_nothing_behind():
     await add_photo(queue, 1)
 
 
+async def there_is_hope_for_what_was_not_refused():
+    """A camera that is to sleep waits for such photos, and for no others."""
+    queue = open_queue()
+    assert not queue.has_hope
+    first, second = await add_photo(queue, 0), await add_photo(queue, 1)
+    first.refusals = 1
+    assert queue.has_hope
+    second.refusals = 2
+    assert not queue.has_hope
+    second.breaks, second.refusals = 3, 0
+    assert queue.has_hope, "the network broke, which may pass at once"
+
+
 async def a_card_that_fills_up_in_the_middle_leaves_nothing_behind():
     async def full(path, frame):
         write_bytes(path, frame[:100])

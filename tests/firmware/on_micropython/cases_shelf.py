@@ -292,6 +292,21 @@ async def photos_go_to_flash_once_the_card_takes_no_more_and_from_there_to_the_s
     assert await _drain(storage.queue) == PHOTOS[:4]
 
 
+async def photos_go_to_flash_once_the_card_is_full():
+    """Said to be full it still is; from both they go in order, and then to the card again."""
+    storage = _storage()
+    storage.queue._shelves[0]._most = 2
+    await _add_many(storage.queue, 3)
+    assert len(photos_in("card/photos")) == 2 and len(photos_in("flash/photos")) == 1
+    assert storage.queue.trouble == ("Card full", "bring near Wi-Fi") and not storage.is_failing
+    storage.queue._shelves[1]._most = 1
+    await araises(StorageFull, add_photo(storage.queue, 3))
+    assert storage.queue.trouble == ("Card full", "bring near Wi-Fi")
+    assert len(await _drain(storage.queue)) == 3 and storage.queue.trouble is None
+    await add_photo(storage.queue, 3)
+    assert len(photos_in("card/photos")) == 3
+
+
 async def without_a_card_photos_wait_on_flash_and_their_numbers_go_on():
     await _add_many(_storage().queue, EACH)
     storage = _storage(card=None, most=2)
