@@ -1,10 +1,13 @@
 """The queue of photos in files."""
 
+import asyncio
 import os
+import time
 
 from aa import files, photofiles
 from aa.files import make_folder
-from aa.ids import recovered_photo_id
+from aa.ids import new_photo_id, recovered_photo_id
+from aa.place import EACH
 from aa.queue import MediumError, StorageFull
 from helpers import (
     JPEG,
@@ -12,6 +15,7 @@ from helpers import (
     Os,
     add_photo,
     araises,
+    facts_of,
     files_in,
     hand_over,
     hexdigest,
@@ -243,3 +247,22 @@ def making_a_folder_twice_is_fine_but_not_over_a_file():
     make_folder("there")
     make_folder("there")
     raises(OSError, make_folder, "no/where")
+
+
+async def the_queue_looks_after_itself_as_long_as_it_runs():
+    queue = open_queue()
+    for _ in range(3 * EACH):
+        await queue.add(memoryview(JPEG), facts_of(queue.next_seq(), new_photo_id()), time.ticks_ms())
+    queue = open_queue(keep=5)
+    running = asyncio.create_task(queue.run())
+    count = 0
+    while count < 3 * EACH:
+        for entry in queue:
+            queue.mark(entry, True, True)
+            count += 1
+        queue.changed.clear()
+        if count < 3 * EACH:
+            await asyncio.wait_for(queue.changed.wait(), 5)
+    while len(photos_in()) > 5:
+        await asyncio.sleep_ms(5)
+    running.cancel()

@@ -1,6 +1,5 @@
 """Folders, room and numbers: what stays on a card, what goes, and how much of it is known in RAM."""
 
-import asyncio
 import os
 import time
 
@@ -393,20 +392,3 @@ async def a_twin_counts_for_nothing_while_its_card_is_still_in():
     assert await _drain(storage.queue) == PHOTOS[:2]
     assert len(storage.queue) == 0
     assert photos_in("card/photos", True) == PHOTOS[:2], "the twin waits no longer, either"
-
-
-async def the_queue_looks_after_itself_as_long_as_it_runs():
-    await _add_many(open_queue(), 3 * EACH)
-    queue = open_queue(keep=5)
-    running = asyncio.create_task(queue.run())
-    count = 0
-    while count < 3 * EACH:
-        for entry in queue:
-            queue.mark(entry, True, True)
-            count += 1
-        queue.changed.clear()
-        if count < 3 * EACH:
-            await asyncio.wait_for(queue.changed.wait(), 5)
-    while len(photos_in()) > 5:
-        await asyncio.sleep_ms(5)
-    running.cancel()

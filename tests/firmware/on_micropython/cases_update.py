@@ -4,121 +4,14 @@ import asyncio
 import json
 import os
 import sys
-from binascii import hexlify
-from hashlib import sha256
 
 from aa import VERSION, bundle, net, slots, update
 from aa.bundle import BadBundle
 from aa.ftpwire import FtpError, FtpLost
 from aa.spare import Spare
 from aa.tls import NOT_TRUSTED, TlsError
-from aa.update import Updater
-from helpers import araises, hexdigest, raises, until
-
-KEY = bytes(range(32))
-FILES = {
-    "aa/__init__.py": b"VERSION = '9'\n",
-    "aa/app.py": bytes(9000),
-    "aa/deep/er.mpy": b"M\x06",
-    "boards/sim.py": b"# sim",
-}
-
-
-def _sign(key, data):
-    """HMAC-SHA256 once more, in other words."""
-    block = key + bytes(64 - len(key))
-    inside = sha256(bytes([octet ^ 0x36 for octet in block]) + data).digest()
-    return hexlify(sha256(bytes([octet ^ 0x5C for octet in block]) + inside).digest())
-
-
-def _manifest(contents, **more):
-    facts = {"format": 1, "version": "9", "mpy": "", "boards": ["sim"]}
-    facts["files"] = [
-        {"path": path, "bytes": len(data), "sha256": hexdigest(data)} for path, data in sorted(contents.items())
-    ]
-    facts.update(more)
-    return json.dumps(facts).encode()
-
-
-class App:
-    """Real slots in the working folder; a server that is a dict, and as reliable as it is told to be."""
-
-    def __init__(self, contents=FILES, key=KEY, **more):
-        slots._FILE = "slots.json"
-        sys.path.insert(0, "/a")
-        self.secrets = {"update_key": hexlify(KEY).decode()}
-        self.served = dict(contents)
-        self.served["bundle.json"] = _manifest(contents, **more)
-        self.served["bundle.sig"] = _sign(key, self.served["bundle.json"]) + b"\n"
-        self.wifi = self.uploader = self.mqtt = self.commands = self.face = self.board = self.power = self.battery = (
-            self
-        )
-        self.name, self.percent, self.on_usb = "sim", None, False
-        self.read, self.replies, self.ended, self.reboots = [], [], [], 0
-        self.fail, self.is_up = None, True
-        self.start()
-
-    def start(self):
-        self.updater = Updater(self, ".")
-        self.running = asyncio.create_task(self.updater.run())
-
-    def stop(self):
-        self.running.cancel()
-
-    async def wait_up(self):
-        pass
-
-    def sample(self):
-        pass
-
-    def is_online(self):
-        return self.is_up
-
-    async def between(self, work):
-        await work(self)
-
-    async def retrieve(self, path, take):
-        assert path.startswith("/firmware/new/"), path
-        self.read.append(path[len("/firmware/new/") :])
-        if self.fail:
-            self.fail(self.read[-1])
-        data = self.served.get(self.read[-1])
-        if data is None:
-            raise FtpError(550, "There is no such file.")
-        for at in range(0, len(data), 4096):
-            take(memoryview(data)[at : at + 4096])
-            await asyncio.sleep_ms(0)
-
-    def publish(self, kind, body, retain=False):
-        self.replies.append(json.loads(body))
-
-    def changed(self):
-        pass
-
-    def finish(self, command, ok, error=None, detail=None):
-        self.ended.append((command, ok, error))
-
-    async def reboot(self):
-        assert self.updater.pulse._until is None, "the watchdog would bite while photos are written down"
-        self.reboots += 1
-        await asyncio.sleep_ms(3_600_000)
-
-    async def outcome(self):
-        await until(lambda: self.ended or self.reboots)
-        return self.ended[-1] if self.ended else "reboots"
-
-
-def _read(path):
-    with open(path, "rb") as file:
-        return file.read()
-
-
-def _exists(path):
-    try:
-        os.stat(path)
-        return True
-    except OSError:
-        return False
+from helpers import araises, raises, until
+from update_booth import FILES, KEY, App, exists, manifest, read_bytes
 
 
 def the_signature_is_that_of_rfc_4231():
@@ -142,30 +35,30 @@ def only_a_whole_key_is_one():
 def what_is_no_bundle_is_told_from_one():
     """Whatever is signed: nothing may be written but modules, below aa and boards."""
     good = {"path": "aa/x.py", "bytes": 0, "sha256": "0" * 64}
-    assert bundle.parse(_manifest({"aa/x.py": b""}), "sim")[0] == "9"
-    for body in (b"", b"[]", b"{}", b"7", _manifest(FILES)[:-1]):
+    assert bundle.parse(manifest({"aa/x.py": b""}), "sim")[0] == "9"
+    for body in (b"", b"[]", b"{}", b"7", manifest(FILES)[:-1]):
         assert raises(BadBundle, bundle.parse, body, "sim").error == "bad_bundle"
     for more in ({"format": 2}, {"version": 9}, {"version": ""}, {"files": []}, {"files": [good] * 257}):
-        assert raises(BadBundle, bundle.parse, _manifest(FILES, **more), "sim").error == "bad_bundle"
+        assert raises(BadBundle, bundle.parse, manifest(FILES, **more), "sim").error == "bad_bundle"
     paths = ("/main.py", "main.py", "aa/../main.py", "../a/aa/x.py", "aa/x.txt", "aa/X.py", "aa", "bundle.json", "", 3)
     changes = [{"path": path} for path in paths]
     changes += [{"bytes": -1}, {"bytes": 300_000}, {"bytes": "1"}, {"sha256": ""}, {"sha256": 4}]
     for change in changes:
         one = dict(good)
         one.update(change)
-        assert raises(BadBundle, bundle.parse, _manifest({}, files=[one]), "sim").error == "bad_bundle", change
+        assert raises(BadBundle, bundle.parse, manifest({}, files=[one]), "sim").error == "bad_bundle", change
 
 
 def a_bundle_for_others_is_told():
-    assert raises(BadBundle, bundle.parse, _manifest(FILES, boards=["aa3"]), "sim").error == "wrong_board"
-    assert raises(BadBundle, bundle.parse, _manifest(FILES, mpy="5.2"), "sim").error == "wrong_mpy"
+    assert raises(BadBundle, bundle.parse, manifest(FILES, boards=["aa3"]), "sim").error == "wrong_board"
+    assert raises(BadBundle, bundle.parse, manifest(FILES, mpy="5.2"), "sim").error == "wrong_mpy"
     for more in ({"boards": []}, {"mpy": "6.3"}, {"mpy": "6.1"}):
-        assert bundle.parse(_manifest(FILES, **more), "sim")
+        assert bundle.parse(manifest(FILES, **more), "sim")
 
 
 async def a_slot_keeps_whole_files_and_loses_all_else():
     """Its seal first."""
-    wanted = bundle.parse(_manifest(FILES), "sim")[1]
+    wanted = bundle.parse(manifest(FILES), "sim")[1]
     spare = Spare("b")
     assert await spare.empty_but(wanted) == wanted
     for one in wanted:
@@ -178,8 +71,8 @@ async def a_slot_keeps_whole_files_and_loses_all_else():
     with open("b/aa/app.py", "wb") as file:
         file.write(bytes(8999))
     assert [one["path"] for one in await spare.empty_but(wanted)] == ["aa/app.py"]
-    assert not any(_exists("b/" + path) for path in ("bundle.json", "stray", "aa/old.py", "aa/app.py"))
-    assert _read("b/aa/deep/er.mpy") == b"M\x06"
+    assert not any(exists("b/" + path) for path in ("bundle.json", "stray", "aa/old.py", "aa/app.py"))
+    assert read_bytes("b/aa/deep/er.mpy") == b"M\x06"
     with open("b/aa/app.py", "wb") as file:
         file.write(bytes(8999) + b"\x01")
     assert len(await spare.empty_but(wanted)) == 1, "of the same length"
@@ -189,9 +82,9 @@ async def a_bundle_is_written_to_the_other_slot_and_booted_on_trial():
     app = App()
     app.updater.begin("c1", {"bundle": "new"})
     assert await app.outcome() == "reboots"
-    assert all(_read("b/" + path) == data for path, data in FILES.items())
-    assert _read("b/bundle.json") == app.served["bundle.json"]
-    assert slots.on_trial() == "b" and json.loads(_read("slots.json")) == {
+    assert all(read_bytes("b/" + path) == data for path, data in FILES.items())
+    assert read_bytes("b/bundle.json") == app.served["bundle.json"]
+    assert slots.on_trial() == "b" and json.loads(read_bytes("slots.json")) == {
         "active": "a",
         "trial": {"slot": "b", "boots": 0},
     }
@@ -219,8 +112,8 @@ async def the_new_firmware_answers_once_it_has_reached_the_broker():
     app.updater.online()
     await until(lambda: app.ended)
     assert app.ended == [("c1", True, None)]
-    assert slots.on_trial() is None and json.loads(_read("slots.json"))["active"] == "b"
-    assert not _exists("update.json") and not app.updater.busy and not app.read
+    assert slots.on_trial() is None and json.loads(read_bytes("slots.json"))["active"] == "b"
+    assert not exists("update.json") and not app.updater.busy and not app.read
 
 
 async def the_old_firmware_says_that_the_new_one_failed():
@@ -232,21 +125,21 @@ async def the_old_firmware_says_that_the_new_one_failed():
     app.start()
     await until(lambda: app.ended)
     assert app.ended == [("c1", False, "rolled_back")]
-    assert app.reboots == 1 and not _exists("update.json")
+    assert app.reboots == 1 and not exists("update.json")
 
 
 async def what_runs_already_is_not_fetched_again():
     app = App(version=VERSION)
     app.updater.begin("c1", {"bundle": "new"})
     assert await app.outcome() == ("c1", True, None)
-    assert app.read == ["bundle.json", "bundle.sig"] and not _exists("b")
+    assert app.read == ["bundle.json", "bundle.sig"] and not exists("b")
 
 
 async def _refusal(app, args=None):
     app.updater.begin("c1", args or {"bundle": "new"})
     outcome = await app.outcome()
     app.stop()
-    assert not _exists("update.json") and not _exists("slots.json") and not _exists("b/bundle.json")
+    assert not exists("update.json") and not exists("slots.json") and not exists("b/bundle.json")
     assert not app.reboots
     return outcome[2]
 
@@ -254,14 +147,14 @@ async def _refusal(app, args=None):
 async def nothing_is_written_that_is_not_signed_by_its_own_key():
     app = App(key=b"\x01" + KEY[1:])
     assert await _refusal(app) == "bad_signature"
-    assert app.read == ["bundle.json", "bundle.sig"] and not _exists("b")
+    assert app.read == ["bundle.json", "bundle.sig"] and not exists("b")
     app = App()
     app.served["bundle.json"] = app.served["bundle.json"].replace(b"9000", b"9001")
     assert await _refusal(app) == "bad_signature"
     app = App()
     app.secrets = {}
     assert await _refusal(app) == "no_update_key"
-    assert not _exists("b") and app.read == []
+    assert not exists("b") and app.read == []
 
 
 async def a_file_that_is_not_what_was_signed_ends_it():
@@ -434,7 +327,7 @@ async def _tried_though_it_is_not_noted(cause):
     app.updater._save = third
     app.updater.begin("c1", {"bundle": "new"})
     assert await app.outcome() == "reboots"
-    assert saves == [None, None, "b"] and not json.loads(_read("update.json"))["tried"]
+    assert saves == [None, None, "b"] and not json.loads(read_bytes("update.json"))["tried"]
 
 
 def _full(path):
@@ -477,12 +370,12 @@ async def a_power_cut_goes_on_where_it_was_and_not_for_ever():
     app.updater.begin("c1", {"bundle": "new"})
     for start in range(1, 6):
         await until(lambda start=start: app.read.count("boards/sim.py") == start)
-        assert json.loads(_read("update.json"))["starts"] == start
+        assert json.loads(read_bytes("update.json"))["starts"] == start
         assert app.read.count("aa/app.py") == 1
         await until(app.running.done)
         app.start()
     assert await app.outcome() == ("c1", False, "interrupted")
-    assert not _exists("update.json")
+    assert not exists("update.json")
 
 
 class _Impostor:
