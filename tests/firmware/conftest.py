@@ -25,6 +25,7 @@ LARGER_HEAPS = {
     "cases_face": "1M",  # pictures of the display are kept, and compared
     "cases_ftp": "1M",  # the server is in the same heap, and keeps what it was sent
     "cases_power": "1M",  # all of the firmware, with a whole booth of hardware; `bench.heap` counts the firmware alone
+    "cases_scene": "1M",  # all screens, and what they are drawn with
     "cases_shelf": "1M",  # thousands of photos' names, to compare them with
     "cases_shooter": "1M",  # several frames of 70 KB
     "cases_update": "1M",  # what is served lies in the same heap
