@@ -1,8 +1,7 @@
 """The launcher: runs one of two slots of firmware, `/a` or `/b`. An update never changes it.
 
 `/slots.json` says which is active, and which is on trial: for two boots (each start counts, a wake from sleep too) of
-five minutes, and what photos under way then take, unless it reached the broker and so became the active one
-(`aa/slots.py`).
+five minutes, and what photos under way then take, unless it reached the broker and so became active (`aa/slots.py`).
 """
 
 import asyncio

@@ -28,6 +28,7 @@ COMES = {
     "screen": "└",
     "status": "queue ",
     "battery 3000": r"\[asleep\]",
+    "aperture camera ask demo sleep next_wake_ms=4000": r"\[asleep\]",  # else what is asked next finds it awake
     "hang": "camera board=sim .*cause=watchdog",
 }
 """What comes after a line was typed, as a regular expression for the console's next lines."""
@@ -112,8 +113,8 @@ def walk(terminal: Terminal, title: str, text: str) -> None:
                 assert done.returncode == (line in REFUSED), f"{title}: {line}\n{done.stdout}{done.stderr}"
             elif line.startswith("> "):
                 terminal.type(line[2:])
-                if line[2:] in COMES:
-                    terminal.comes(COMES[line[2:]], since)
+            if line.removeprefix("> ") in COMES:
+                terminal.comes(COMES[line.removeprefix("> ")], since)
     for pattern in PROMISED.get(title, []):
         terminal.comes(pattern, began)
 
