@@ -286,3 +286,18 @@ async def garbage_is_collected_once_a_photo_has_left():
         assert Counted.times == 1, "not while the next is being taken"
         app.shutter.press("touch")
         await app.shutter.wait()
+
+
+def what_was_refused_keeps_no_camera_awake():
+    class Part:
+        busy, state, is_counted, has_hope = False, "up", True, True
+
+    app = object.__new__(App)
+    app.commands = app.shutter = app.updater = app.wifi = app.queue = Part()
+    assert app.is_busy()
+    Part.has_hope = False
+    assert not app.is_busy()
+    Part.is_counted = False
+    assert app.is_busy(), "nobody knows yet what waits"
+    Part.state = "down"
+    assert not app.is_busy()
