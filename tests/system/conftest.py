@@ -118,16 +118,20 @@ class Aperture:
             self.process.wait()
             raise AssertionError(f"it did not end:\n{self.output}") from None
 
-    def cli(self, *arguments: str) -> Any:
-        done = subprocess.run(
-            [sys.executable, "-m", "cli.main", "--data-dir", str(self.data_dir), *arguments, "--json"],
+    def owner_runs(self, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run `aperture` on its data, as its owner does."""
+        return subprocess.run(
+            [sys.executable, "-m", "cli.main", "--data-dir", str(self.data_dir), *arguments],
             cwd=self.folder,
             env=SCRUBBED,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=timeout_s,
             check=False,
         )
+
+    def cli(self, *arguments: str) -> Any:
+        done = self.owner_runs(*arguments, "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 

@@ -1,7 +1,6 @@
 """A fleet of virtual cameras and its verdict: nothing is lost whatever goes wrong, and what is wrong is found."""
 
 import json
-import os
 import subprocess
 import sys
 
@@ -17,15 +16,7 @@ pytestmark = [
 
 def fleet(up, *arguments: str, status: int = 0):
     """Run `aperture simulate --fleet`; return what it printed."""
-    done = subprocess.run(
-        [sys.executable, "-m", "cli.main", "--data-dir", str(up.data_dir), "simulate", "--fleet", *arguments],
-        cwd=up.folder,
-        env={name: value for name, value in os.environ.items() if not name.startswith("APERTURE_")},
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
+    done = up.owner_runs("simulate", "--fleet", *arguments, timeout_s=200)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout
 

@@ -1,6 +1,5 @@
 """The tour in docs/simulate.md, walked: each line is typed, each command run, and what it promises comes."""
 
-import os
 import re
 import shlex
 import subprocess
@@ -91,25 +90,13 @@ def terminal(aperture):
     one.close()
 
 
-def run(demo, command: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "cli.main", "--data-dir", str(demo.data_dir), *shlex.split(command)[1:]],
-        cwd=demo.folder,
-        env={name: value for name, value in os.environ.items() if not name.startswith("APERTURE_")},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
 def walk(terminal: Terminal, title: str, text: str) -> None:
     began = len(terminal.lines)
     for shell, block in BLOCK.findall(text.replace("next_wake_ms=20000", "next_wake_ms=4000")):  # nobody reads here
         for line in block.splitlines():
             since = len(terminal.lines)
             if shell and line.startswith("aperture "):
-                done = run(terminal.demo, line)
+                done = terminal.demo.owner_runs(*shlex.split(line)[1:], timeout_s=120)
                 assert done.returncode == (line in REFUSED), f"{title}: {line}\n{done.stdout}{done.stderr}"
             elif line.startswith("> "):
                 terminal.type(line[2:])
