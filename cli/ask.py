@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -23,20 +24,34 @@ _LOOK_EVERY_S = 0.1
 
 
 async def ask(options: argparse.Namespace, settings: Settings) -> int:
-    """Queue a command and wait for its reply; 1 when it failed, or did not come in time."""
+    """Queue a command and wait for its reply; 1 when it failed, or did not come in time.
+
+    A camera that goes to sleep meanwhile has it when it wakes: only who gave a time to wait waits for that.
+    """
     with Place(settings) as place:
         commands = Commands(database=place.database, hints=Hints(), firmware_dir=settings.firmware_dir)
         command = await _make(commands, options)
-        camera = place.database.read(lambda connection: cameras.get(connection, options.name))
-        is_online = camera is not None and camera.presence is Presence.ONLINE
-        wait_s = options.wait if options.wait is not None else _ONLINE_WAIT_S if is_online else 0.0
-        command = await _follow(commands, command, wait_s, aloud=not options.json)
+
+        def is_awake() -> bool:
+            return _presence(place, options.name) is not Presence.ASLEEP
+
+        is_online = _presence(place, options.name) is Presence.ONLINE
+        if options.wait is not None:
+            command = await _follow(commands, command, options.wait, aloud=not options.json)
+        elif is_online:
+            command = await _follow(commands, command, _ONLINE_WAIT_S, is_awake, aloud=not options.json)
+            is_online = is_awake()
     if options.json:
         output.emit(asdict(command))
     else:
         print(_sentence(command, is_online=is_online))
     in_time = command.state not in OPEN or not (options.wait or is_online)
     return 0 if in_time and command.state in {*OPEN, CommandState.DONE} else 1
+
+
+def _presence(place: Place, name: str) -> Presence | None:
+    camera = place.database.read(lambda connection: cameras.get(connection, name))
+    return None if camera is None else camera.presence
 
 
 async def _make(commands: Commands, options: argparse.Namespace) -> Stored:
@@ -63,11 +78,15 @@ def _arguments(pairs: list[str]) -> dict[str, Any]:
     return arguments
 
 
-async def _follow(commands: Commands, command: Stored, wait_s: float, *, aloud: bool) -> Stored:
-    """Return the command once it has ended, or as it is when the time is over."""
+async def _follow(
+    commands: Commands, command: Stored, wait_s: float, goes_on: Callable[[], bool] = lambda: True, *, aloud: bool
+) -> Stored:
+    """Return the command once it has ended, or as it is when the time is over or `goes_on` says no."""
     until = time.monotonic() + wait_s
     told: tuple[CommandState, int | None] | None = None
-    while command.state in OPEN and time.monotonic() < until:
+    awaited = True
+    while awaited and command.state in OPEN and time.monotonic() < until:
+        awaited = goes_on()
         await asyncio.sleep(_LOOK_EVERY_S)
         command = await commands.get(command.id)
         if aloud and told != (command.state, command.progress) and command.state is CommandState.SENT:

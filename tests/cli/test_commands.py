@@ -6,6 +6,9 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
+from contextlib import closing
 
 import pytest
 
@@ -55,6 +58,26 @@ def test_camera_show_tells_how_many_photos_are_left(aperture, tmp_path):
 def test_a_setting_that_cannot_be_is_refused_before_it_is_asked(aperture):
     aperture("camera", "add", "front")
     assert "one of QVGA" in aperture("camera", "ask", "front", "configure", "frame_size=HUGE", status=1)
+
+
+def test_a_camera_that_falls_asleep_meanwhile_is_not_waited_for(aperture, tmp_path):
+    """It has the command when it wakes, as one that slept before it was asked."""
+    aperture("camera", "add", "front")
+    [path] = tmp_path.rglob("*.db")
+    with closing(sqlite3.connect(path, check_same_thread=False, timeout=30)) as database:
+        database.execute("UPDATE camera SET presence = 'online'")
+        database.commit()
+
+        def fall_asleep() -> None:
+            while not database.execute("SELECT 1 FROM command").fetchone():
+                time.sleep(0.01)
+            database.execute("UPDATE camera SET presence = 'asleep'")
+            database.commit()
+
+        camera = threading.Thread(target=fall_asleep)
+        camera.start()
+        assert "it waits in the mailbox" in aperture("camera", "ask", "front", "shutter")
+        camera.join(10)
 
 
 def test_rotate_voids_the_old_token_and_revoke_all(aperture):
