@@ -34,6 +34,7 @@ class Tenure:
         self._ttl_ms = ttl_ms
         self.holder = f"{socket.gethostname()[:24]}:{os.getpid()}:{secrets.token_hex(6)}"
         self._ends_ns = 0
+        self._trouble = ""  # why the database could not be asked, last time
 
     @property
     def lease(self) -> tuple[str, str]:
@@ -68,12 +69,12 @@ class Tenure:
         while True:
             await asyncio.sleep(self._ttl_ms / 3000)
             if not await self._take() and not self.held:
-                raise LeaseLostError("another bridge has taken over")
+                raise LeaseLostError(self._trouble or "another bridge has taken over")
 
     async def _acquire(self) -> None:
         said = False
         while not await self._take():
-            if not said:
+            if not said and not self._trouble:
                 log.info("another bridge is at work: waiting for its end")
                 said = True
             await asyncio.sleep(min(0.5, self._ttl_ms / 4000))
@@ -87,8 +88,11 @@ class Tenure:
                 )
             )
         except StoreError as error:
-            log.warning("the lease can't be renewed", error=str(error))
+            if self._trouble != str(error):  # once, for it is tried again several times a second
+                self._trouble = str(error)
+                log.warning("the lease can't be written: nobody may act without it", error=self._trouble)
             return False
+        self._trouble = ""
         self._ends_ns = started_ns + self._ttl_ms * 1_000_000 if taken else 0
         return taken
 

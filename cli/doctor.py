@@ -18,7 +18,7 @@ from aperture.settings import BrokerKind, FtpSettings, MqttSettings, Settings
 from aperture.store import cameras, schema, service_secret
 from aperture.store.database import Database
 from aperture.store.errors import StoreError
-from cli import output, runfile, tls_check
+from cli import output, runfile, tls_check, waiting
 from cli.finding import Finding, Verdict
 from cli.place import Place
 
@@ -60,7 +60,10 @@ async def _findings(settings: Settings) -> AsyncGenerator[Finding]:
         async for finding in tls_check.findings(settings, place):
             yield finding
         yield _cameras(database)
-        yield await _discord(settings, database)
+        discord, target = _discord(settings, database)
+        yield discord
+        for finding in database.read(lambda rows: list(waiting.findings(rows, target=target, now_ms=now_ms()))):
+            yield finding
 
 
 def _data_folder(settings: Settings) -> Finding:
@@ -162,27 +165,27 @@ def _cameras(database: Database) -> Finding:
     return Finding("cameras", Verdict.OK, ", ".join(states))
 
 
-async def _discord(settings: Settings, database: Database) -> Finding:
+def _discord(settings: Settings, database: Database) -> tuple[Finding, str | None]:
+    """Return what there is to say of the webhook, and its name as a destination where there is one."""
     if settings.discord.webhook_url is None:
-        return Finding("Discord", Verdict.HINT, "no webhook is set", "set APERTURE_DISCORD__WEBHOOK_URL")
+        return Finding("Discord", Verdict.HINT, "no webhook is set", "set APERTURE_DISCORD__WEBHOOK_URL"), None
     from bridge.discord import parse_webhook_url  # noqa: PLC0415 - the parts are loaded where they are needed
     from bridge.discord.errors import DiscordError  # noqa: PLC0415
 
     try:
         webhook = parse_webhook_url(settings.discord.webhook_url, api_base=settings.discord.api_base)
     except DiscordError as error:
-        return Finding("Discord", Verdict.WRONG, str(error), "copy the webhook's URL again")
-    reason = database.read(lambda connection: _parked(connection, webhook.id))
+        return Finding("Discord", Verdict.WRONG, str(error), "copy the webhook's URL again"), None
+    reason = database.read(lambda connection: _parked(connection, webhook.target))
     if reason:
-        return Finding("Discord", Verdict.WRONG, f"the webhook is parked: {reason}", "set a new webhook's URL")
-    return Finding("Discord", Verdict.OK, "a webhook is set")
+        parked = Finding("Discord", Verdict.WRONG, f"the webhook is parked: {reason}", "set a new webhook's URL")
+        return parked, webhook.target
+    return Finding("Discord", Verdict.OK, "a webhook is set"), webhook.target
 
 
-def _parked(connection: Connection, webhook_id: str) -> str | None:
+def _parked(connection: Connection, target: str) -> str | None:
     table = schema.destination.c
-    query = select(table.parked_reason).where(
-        table.parked_at_ms.is_not(None), table.target.startswith(f"discord:{webhook_id}")
-    )
+    query = select(table.parked_reason).where(table.parked_at_ms.is_not(None), table.target == target)
     return connection.execute(query).scalars().first()
 
 

@@ -27,6 +27,11 @@ class Webhook:
     token: SecretStr
     thread_id: str | None = None
 
+    @property
+    def target(self) -> str:
+        """Its name as a destination in the rows, like `discord:<webhook id>`: it holds no secret."""
+        return f"discord:{self.id}" + (f":{self.thread_id}" if self.thread_id else "")
+
 
 def parse_webhook_url(url: str | SecretStr, *, api_base: str = DISCORD_API_BASE) -> Webhook:
     """Return the webhook that `url` names.

@@ -43,7 +43,7 @@ class Destination:
         self._client = WebhookClient(limiter=self._limiter, api_base=settings.api_base)
         secret = f"{webhook.id}/{webhook.token.get_secret_value()}"
         self._fingerprint = hashlib.sha256(secret.encode()).hexdigest()
-        self.target = f"discord:{webhook.id}" + (f":{webhook.thread_id}" if webhook.thread_id else "")
+        self.target = webhook.target
         self._poster = Poster(
             client=self._client, webhook=webhook, fingerprint=self._fingerprint, database=database, tuning=tuning
         )

@@ -108,18 +108,32 @@ async def test_a_photo_deleted_before_its_edit_is_not_edited(home, until, camera
 
 
 async def test_a_full_disk_does_not_end_the_bridge(home, until, monkeypatch) -> None:
-    """No row can be written, the lease's neither: the bridge rests, ends nothing around it, and serves again."""
+    """No row can be written, the lease's neither: the bridge rests, ends nothing around it, and serves again.
+
+    It says why, once, though it tries again and again; and blames no other bridge.
+    """
     bridge = home.make()
     task = asyncio.create_task(bridge.run())
     await asyncio.wait_for(bridge.ready.wait(), 5)
 
+    tries = 0
+
     def full(_work):
+        nonlocal tries
+        tries += 1
         raise DiskFullError("the disk with the database is full: make room")
 
-    with monkeypatch.context() as disk:
+    with monkeypatch.context() as disk, capture_logs() as log:
         disk.setattr(home.archive.database, "write", full)
-        await until(lambda: not bridge.ready.is_set() or task.done())
+        await until(lambda: any("lost its lease" in line["event"] for line in log) or task.done())
+        lines, enough = len(log), tries + 4
+        await until(lambda: tries >= enough or task.done())
         assert not task.done()
+        assert len(log) <= lines + 1
+    assert [line["error"] for line in log if "lease can't be written" in line["event"]] == [
+        "the disk with the database is full: make room"
+    ]
+    assert "another bridge" not in str(log)
     await until(bridge.ready.is_set, timeout_s=10)
     with monkeypatch.context() as disk:
         disk.setattr(home.archive.database, "write", full)
