@@ -19,12 +19,12 @@ class Place:
     """Folder `number` below `root`.
 
     `waiting` and `sent` count its photos once it was `scanned`. From number `cold` on some that wait may not be known
-    in RAM (None: all are); `later` says that such were tried and are to be tried again.
+    in RAM (None: all are); `later` says that such were tried and are to be tried again. `misses` counts failed scans.
     """
 
     scanned = later = False
     cold = None
-    waiting = sent = 0
+    waiting = sent = misses = 0
 
     def __init__(self, root, number):
         self._root = root

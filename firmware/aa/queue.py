@@ -74,6 +74,8 @@ class Queue:
 
     async def tend(self):
         """Do what is to be done now: `run` calls it after each change."""
+        for shelf in self._shelves:
+            await shelf.look_again()
         await self._refill()
         while self._wanted:
             await self._bring(self._wanted.pop(0))

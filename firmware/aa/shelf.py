@@ -12,6 +12,7 @@ from aa.flat import Flat
 from aa.place import EACH, Place
 
 _DIGITS = 6
+_LOOKS = 5  # at a folder that can't be read, until the next boot
 _MARKERS_KB = 64  # room for markers and the file system's own needs
 
 
@@ -114,19 +115,26 @@ class Shelf:
         """Count and mend the next folder that was not looked at since boot. Returns False when there is none."""
         async with self._scanning:
             for place in self.places:
-                if not place.scanned:
+                if not place.scanned and not place.misses:
                     await self._scan(place)
                     return True
         return False
 
+    async def look_again(self):
+        """Try the folders that could not be read once more, each a few times: a card may fail for a moment."""
+        async with self._scanning:
+            for place in list(self.places):
+                if 0 < place.misses < _LOOKS:
+                    await self._scan(place)
+
     async def _scan(self, place):
         try:
             waiting, sent = await place.scan(self.before, self.twins)
-        except OSError as cause:
-            log.error("folder unreadable", folder=place.path, why=log.words(cause))
+        except (OSError, MemoryError) as cause:
+            place.misses += 1
+            log.error("folder unreadable", folder=place.path, why=log.words(cause), times=place.misses)
             return
-        finally:
-            place.scanned = True
+        place.scanned, place.misses = True, 0
         if waiting:
             place.cool(place.first)
         self.count(place, waiting, sent)

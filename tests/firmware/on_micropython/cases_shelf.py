@@ -264,6 +264,41 @@ async def a_folder_that_cannot_be_read_costs_no_other():
     assert await queue.again_all() == EACH + 1
 
 
+async def a_folder_that_failed_while_all_were_counted_is_looked_at_again():
+    """Not at the next boot, and not for ever."""
+    photos = await _add_many(open_queue(), EACH + 3)
+    for failure in (OSError(5), MemoryError()):
+        failures = [failure] * 2
+
+        def listing(path):
+            if path == "q/000000" and failures:
+                raise failures.pop()
+            return os.ilistdir(path)
+
+        files.os = Os(ilistdir=listing)
+        queue = await load_queue()
+        assert len(queue) == 4 and queue.is_counted
+        await queue.tend()
+        assert len(queue) == 4 and not failures
+        await queue.tend()
+        assert len(queue) == len(photos)
+    looks = []
+
+    def never(path):
+        if path == "q/000000":
+            looks.append(path)
+            raise OSError(5)
+        return os.ilistdir(path)
+
+    files.os = Os(ilistdir=never)
+    queue = await load_queue()
+    for _ in range(20):
+        await queue.tend()
+    assert len(queue) == 4 and len(looks) == 5
+    files.os = os
+    assert await _drain(await load_queue()) == photos
+
+
 def _storage(card="card", most=64):
     for folder in ("card", "flash"):
         files.make_folder(folder)
