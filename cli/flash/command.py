@@ -37,6 +37,12 @@ async def flash(options: argparse.Namespace, settings: Settings) -> int:
     board = boards.load(options.board)
     with Place(settings) as place, tempfile.TemporaryDirectory(prefix="aperture-flash-") as work:
         server = _server(place, options.host)
+        alone = _alone(place)
+        if alone and not server.ftp_host.startswith(_LOOPBACK):
+            display.say(
+                f"Note      the server listens at {alone}, this machine alone: set mqtt.host and ftp.host, unless "
+                "something passes on to it"
+            )
         if not (options.no_wait or options.dry_run):
             online.check_server(place)
         writer = Writer(port=options.port, board=board, display=display, work=Path(work))
@@ -227,6 +233,13 @@ def _server(place: Place, host: str | None) -> Server:
     if not (found.mqtt_port and found.ftp_port):
         raise CommandLineError("the server's ports are chosen when it starts (port 0): start it first, or set them")
     return found
+
+
+def _alone(place: Place) -> str:
+    """Return the address of this machine alone at which a camera's server listens, or nothing."""
+    external = place.settings.mqtt.broker is BrokerKind.EXTERNAL
+    listeners = (place.ftp()["host"], *([] if external else [place.mqtt()["host"]]))
+    return next((host for host in listeners if host.startswith(_LOOPBACK)), "")
 
 
 def _telemetry(camera: Camera) -> str:

@@ -74,7 +74,7 @@ class Display:
 
     def tell(self, draw, view):
         """Have a screen in `lines` only. Returns the page."""
-        from aa.page import Page  # what draws is 10 KB: not before there is time for it
+        from aa.page import Page  # what draws is loaded once there is time for it
 
         page = Page(self._panel, *self.size)
         draw(page, view)

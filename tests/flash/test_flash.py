@@ -131,6 +131,15 @@ async def test_a_dry_run_changes_nothing(server, make_board):
     assert "cam-d" not in {camera["camera"] for camera in server.cli("camera", "list")}
 
 
+async def test_a_server_that_listens_on_its_own_machine_alone_is_told_before_anything(server, make_board):
+    """Nobody waits for a camera that can't get through; something may pass on to it, so it is no error."""
+    board = await make_board()
+    base = (str(board.port), "--camera", "cam-e", "--board", "sim", "--wifi", "home", "--dry-run", "--host")
+    note = "the server listens at 127.0.0.1, this machine alone"
+    assert note in await (await server.flash(*base, "192.0.2.7")).ends()
+    assert note not in await (await server.flash(*base, "127.0.0.1")).ends()
+
+
 async def test_a_camera_whose_token_this_board_lacks_gets_a_new_one_and_it_says_so(server, flashed):
     """A board of another name is told, too."""
     old = server.cli("camera", "add", "cam-b")["token"]
