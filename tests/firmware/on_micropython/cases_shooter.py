@@ -41,7 +41,7 @@ async def a_press_while_the_card_is_slow_gets_the_frame_of_its_moment():
     facts = [app.queue.facts(entry) for entry in app.queue]
     assert [one["seq"] for one in facts] == [1, 2, 3]
     captured = [one["stage_ms"]["captured"] for one in facts]
-    assert max(captured[:2]) < 40, "two frames wait in RAM"
+    assert max(captured[:2]) < 150, "two frames wait in RAM: a file takes 400"
     assert captured[2] > 200, "the third has to wait: the bound holds"
     assert facts[1]["stage_ms"]["queued"] > 300
 
