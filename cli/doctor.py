@@ -60,9 +60,8 @@ async def _findings(settings: Settings) -> AsyncGenerator[Finding]:
         async for finding in tls_check.findings(settings, place):
             yield finding
         yield _cameras(database)
-        discord, target = _discord(settings, database)
-        yield discord
-        for finding in database.read(lambda rows: list(waiting.findings(rows, target=target, now_ms=now_ms()))):
+        yield _discord(settings, database, running or {})
+        for finding in database.read(lambda rows: list(waiting.findings(rows, now_ms()))):
             yield finding
 
 
@@ -165,22 +164,23 @@ def _cameras(database: Database) -> Finding:
     return Finding("cameras", Verdict.OK, ", ".join(states))
 
 
-def _discord(settings: Settings, database: Database) -> tuple[Finding, str | None]:
-    """Return what there is to say of the webhook, and its name as a destination where there is one."""
+def _discord(settings: Settings, database: Database, running: dict[str, Any]) -> Finding:
+    stand_in = running.get("demo", {}).get("discord")
+    if stand_in:
+        return Finding("Discord", Verdict.OK, f"{stand_in}, the demo's stand-in")
     if settings.discord.webhook_url is None:
-        return Finding("Discord", Verdict.HINT, "no webhook is set", "set APERTURE_DISCORD__WEBHOOK_URL"), None
+        return Finding("Discord", Verdict.HINT, "no webhook is set", "set APERTURE_DISCORD__WEBHOOK_URL")
     from bridge.discord import parse_webhook_url  # noqa: PLC0415 - the parts are loaded where they are needed
     from bridge.discord.errors import DiscordError  # noqa: PLC0415
 
     try:
         webhook = parse_webhook_url(settings.discord.webhook_url, api_base=settings.discord.api_base)
     except DiscordError as error:
-        return Finding("Discord", Verdict.WRONG, str(error), "copy the webhook's URL again"), None
+        return Finding("Discord", Verdict.WRONG, str(error), "copy the webhook's URL again")
     reason = database.read(lambda connection: _parked(connection, webhook.target))
     if reason:
-        parked = Finding("Discord", Verdict.WRONG, f"the webhook is parked: {reason}", "set a new webhook's URL")
-        return parked, webhook.target
-    return Finding("Discord", Verdict.OK, "a webhook is set"), webhook.target
+        return Finding("Discord", Verdict.WRONG, f"the webhook is parked: {reason}", "set a new webhook's URL")
+    return Finding("Discord", Verdict.OK, "a webhook is set")
 
 
 def _parked(connection: Connection, target: str) -> str | None:

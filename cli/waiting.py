@@ -20,14 +20,13 @@ _TO_COME = {
 _REST_WORTH_A_WORD_MS = 10_000
 
 
-def findings(connection: Connection, *, target: str | None, now_ms: int) -> Iterator[Finding]:
+def findings(connection: Connection, now_ms: int) -> Iterator[Finding]:
     """Tell of photos whose bytes are still to come, of those that wait for Discord, and of those that it refused.
 
-    `target` is where photos go now, like `discord:<webhook id>`; None where they go nowhere.
+    What waits for a webhook that is no more counts: the next one gets it.
     """
     yield _archive(connection)
-    if target is not None:
-        yield from _discord(connection, target, now_ms)
+    yield from _discord(connection, now_ms)
 
 
 def _archive(connection: Connection) -> Finding:
@@ -51,11 +50,11 @@ def _archive(connection: Connection) -> Finding:
     )
 
 
-def _discord(connection: Connection, target: str, now_ms: int) -> Iterator[Finding]:
+def _discord(connection: Connection, now_ms: int) -> Iterator[Finding]:
     table = schema.delivery.c
     query = (
         select(table.state, table.error, func.count(), func.max(table.updated_at_ms))
-        .where(table.target == target, table.state != DeliveryState.POSTED)
+        .where(table.state != DeliveryState.POSTED)
         .group_by(table.state, table.error)
         .order_by(func.max(table.updated_at_ms).desc())
     )
@@ -63,7 +62,7 @@ def _discord(connection: Connection, target: str, now_ms: int) -> Iterator[Findi
     waiting = [row for row in rows if row.state != DeliveryState.SET_ASIDE]
     refused = [row for row in rows if row.state == DeliveryState.SET_ASIDE]
     if waiting:
-        rest_ms = _rest_ends_ms(connection, target, now_ms)
+        rest_ms = _rest_ends_ms(connection, now_ms)
         rest = f"; Discord asked for a rest until {output.local_time(rest_ms)}" if rest_ms else ""
         yield Finding(
             "to be posted", Verdict.HINT, _told(waiting) + rest, "nothing is lost: the bridge goes on by itself"
@@ -82,10 +81,10 @@ def _told(rows: list[Any]) -> str:
     return said + (f" ({'; '.join(reasons[:3])})" if reasons else "")
 
 
-def _rest_ends_ms(connection: Connection, target: str, now_ms: int) -> int | None:
+def _rest_ends_ms(connection: Connection, now_ms: int) -> int | None:
     """Return until when Discord wants to be left alone, None when it does not, or not for long."""
     table = schema.destination.c
-    query = select(table.pauses).where(table.target == target, table.pauses.is_not(None))
+    query = select(table.pauses).where(table.pauses.is_not(None))
     pauses: list[dict[str, Any]] = [one for row in connection.execute(query).scalars() for one in json.loads(row)]
     ends = [pause["until_ms"] for pause in pauses if pause["until_ms"] > now_ms + _REST_WORTH_A_WORD_MS]
     return max(ends, default=None)

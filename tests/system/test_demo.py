@@ -52,6 +52,13 @@ def posted(demo) -> list[str]:
     return [digest for one in seen if one["method"] == "POST" and one["message_id"] for digest in one["sha256"]]
 
 
+def test_the_demo_s_doctor_knows_its_discord(demo):
+    """It is well, and there is no webhook to be set."""
+    [discord] = [finding for finding in demo.cli("doctor") if finding["check"] == "Discord"]
+    assert discord["detail"].startswith(demo.run["demo"]["discord"])
+    assert discord["verdict"] == "ok"
+
+
 @needs_micropython
 def test_the_same_bytes_are_everywhere(demo, until):
     """The API's image is, byte for byte, the camera's frame, the file in the archive and Discord's attachment."""
