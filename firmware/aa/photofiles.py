@@ -156,6 +156,27 @@ def measure(base, seq, photo=None):
     return {"photo": photo, "seq": seq, "trigger": "unknown", "bytes": size, "sha256": told}
 
 
+async def check(base, facts):
+    """Read a picture once more, and see that it is the one that was written.
+
+    Raises:
+        MediumError: it is not, or it can't be read.
+    """
+    digest = sha256()
+    try:
+        with open(base + PICTURE, "rb") as file:
+            while True:
+                chunk = file.read(CHUNK_BYTES)
+                if not chunk:
+                    break
+                digest.update(chunk)
+                await asyncio.sleep_ms(0)  # a press does not wait for it
+    except OSError as cause:
+        raise MediumError(log.words(cause))
+    if hexdigest(digest) != facts["sha256"]:
+        raise MediumError("picture damaged on its medium")
+
+
 def is_whole(base):
     """Whether the picture begins and ends as one does.
 

@@ -8,7 +8,7 @@ presses, and kept open; at a press the data connection is opened too. While no p
 import asyncio
 import time
 
-from aa import log, troubles
+from aa import log, photofiles, troubles
 from aa.ftp import PREPARED_MS, Ftp
 from aa.ftpwire import FtpError, FtpLost
 from aa.link import UP, Link
@@ -22,6 +22,7 @@ _ERRAND_MS = 200_000
 _STEP_MS = 240_000  # the longest that one of its steps may take: each has a deadline of its own
 _REFUSED_PAUSE_MS = (5_000, 60_000, 600_000)
 _BROKEN_PAUSE_MS = (500, 1_000, 5_000, 30_000)
+_NOT_AS_ANNOUNCED = 550  # the server's word for bytes that are not those of the SHA-256
 _BROKEN = (425, 426)  # the data connection, that is the network: nothing is wrong with the photo, or with the server
 
 
@@ -163,7 +164,7 @@ class Uploader(Link):
         try:
             await self._send(entry, self._queue.facts(entry), entry.photo + ".jpg")
         except FtpError as refusal:
-            self._put_off(entry, refusal)
+            self._put_off(entry, await self._blame(entry, refusal))
             if refusal.code == 421:
                 raise
             return
@@ -203,6 +204,17 @@ class Uploader(Link):
         entry.fresh = False
         with self._queue.open(entry) as file:
             await self._ftp.store(name, file, total, facts["sha256"], have if have < total else 0)
+
+    async def _blame(self, entry, refusal):
+        """Return why a photo does not go: where the server saw other bytes than announced, the card may be to blame."""
+        if refusal.code != _NOT_AS_ANNOUNCED:
+            return refusal
+        self.pulse.within(_STEP_MS)
+        try:
+            await photofiles.check(entry.base, self._queue.facts(entry))
+        except MediumError as cause:
+            return cause
+        return refusal
 
     def _put_off(self, entry, cause):
         """Try the others first. The photo stays here: the server may be mended, or the card put back."""

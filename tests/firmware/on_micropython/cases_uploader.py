@@ -7,7 +7,7 @@ import time
 from aa import troubles
 from aa.ftpwire import FtpError, FtpLost
 from aa.uploader import Uploader
-from helpers import JPEG, PHOTOS, facts_of, load_queue, open_queue, until
+from helpers import JPEG, PHOTOS, facts_of, load_queue, open_queue, until, write_bytes
 
 _SECRETS = {"camera": "cam", "token": "t", "ftp": {"host": "127.0.0.1", "port": 1}}
 
@@ -145,6 +145,23 @@ async def a_refused_photo_is_put_off_and_holds_up_no_other():
     queue.changed.set()
     await until(lambda: not len(queue))
     running.cancel()
+
+
+async def bytes_that_rotted_on_the_card_are_not_blamed_on_the_server():
+    """The server refuses both; the display says where to look, and both stay and are tried again."""
+    for data, words in ((JPEG, troubles.PHOTO_REFUSED), (JPEG[:-3] + b"!" + JPEG[-2:], troubles.CARD)):
+        queue = open_queue()
+        entry = await _add(queue, 0)
+        write_bytes(entry.base + ".jpg", data)
+        session, uploader, running = _start(queue)
+        session.refusals[_name(0)] = [FtpError(550, "other bytes")]
+        await until(lambda: entry.refusals)
+        assert uploader.trouble == words
+        assert [one.photo for one in queue] == [PHOTOS[0]] and not queue.has_hope
+        entry.not_before_ticks = time.ticks_ms()
+        queue.changed.set()
+        await until(lambda: not len(queue))
+        running.cancel()
 
 
 async def a_photo_whose_connection_broke_is_tried_again_soon():
