@@ -8,7 +8,6 @@ import asyncio
 
 import structlog
 
-from aperture.contract.messages import AckState
 from aperture.store import events
 from aperture.store.database import Database
 from aperture.store.errors import StoreError
@@ -87,6 +86,6 @@ class Feed:
         if event.camera is None or event.photo is None:
             return
         if event.kind in {Kind.PHOTO_STORED, Kind.PHOTO_MENDED}:
-            await self._mailman.acknowledge(event.camera, event.photo, AckState.STORED)
+            await self._mailman.tell_stored(event.camera, event.photo)
         if event.kind in _SHOWN:
             await self._showcase.show(event.camera, event.photo)

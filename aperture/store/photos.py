@@ -81,6 +81,12 @@ def find(connection: Connection, photo: str) -> Row[Any] | None:
     return connection.execute(_ROW, {"photo_id": photo}).one_or_none()
 
 
+def is_announced(connection: Connection, photo: str) -> bool:
+    """Whether a photo's manifest is known, not only its bytes."""
+    row = find(connection, photo)
+    return row is not None and row.manifest is not None
+
+
 def expected(connection: Connection, photo: str) -> Expected | None:
     """Return what is known of a photo whose bytes may arrive, None when nothing is."""
     row = find(connection, photo)

@@ -63,6 +63,15 @@ class Mailman:
         """Tell a camera how far its photo is; return whether the broker has it."""
         return await self._ack(camera, Ack(now_ms=now_ms(), photo=photo, state=state))
 
+    async def tell_stored(self, camera: str, photo: str) -> None:
+        """Tell a camera that its photo is durable, once the manifest is, too.
+
+        Whoever hears of its photo takes it as announced, and lets go of it: an upload alone must not say so, for the
+        manifest may be lost on its way. It is answered when it comes.
+        """
+        if await self._database.aread(lambda connection: photos.is_announced(connection, photo)):
+            await self.acknowledge(camera, photo, AckState.STORED)
+
     async def let_sleep(self, camera: str, nonce: int | None) -> None:
         """Answer a camera's wish to sleep."""
         await self._ack(camera, Ack(now_ms=now_ms(), sleep_ok=True, nonce=nonce))

@@ -26,6 +26,9 @@ import pytest
 from aperture.contract.ids import new_photo_id
 from simulator.discord.faults import Fault
 
+pytestmark = pytest.mark.filterwarnings(  # paho leaves the socket of a connect that a killed broker never answers
+    "ignore:Exception ignored in. <socket.socket:pytest.PytestUnraisableExceptionWarning"
+)
 BROKEN = (ftplib.Error, OSError, EOFError)
 UNHEARD = (aiomqtt.MqttError, OSError, TimeoutError)
 BROKERS = {"mosquitto", "nats-server"}
