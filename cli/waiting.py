@@ -54,7 +54,8 @@ def _discord(connection: Connection, now_ms: int) -> Iterator[Finding]:
     table = schema.delivery.c
     query = (
         select(table.state, table.error, func.count(), func.max(table.updated_at_ms))
-        .where(table.state != DeliveryState.POSTED)
+        .join(schema.photo, schema.photo.c.id == table.photo)
+        .where(table.state != DeliveryState.POSTED, schema.photo.c.deleted_at_ms.is_(None))
         .group_by(table.state, table.error)
         .order_by(func.max(table.updated_at_ms).desc())
     )

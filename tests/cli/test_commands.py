@@ -191,14 +191,24 @@ def test_doctor_forgets_a_parked_webhook_that_was_replaced(aperture, tmp_path):
 
 
 def test_doctor_tells_of_photos_that_have_not_come_all_the_way(aperture, tmp_path):
-    """Bytes that a camera owes, photos that wait for Discord with the reason, and those that it refused."""
+    """Bytes that a camera owes, photos that wait for Discord with the reason, and those that it refused.
+
+    What was deleted was refused by nobody.
+    """
     aperture("camera", "list")
-    photos = [("front", "stored"), ("front", "missing"), ("front", "missing"), ("porch", "announced")]
+    photos = [
+        ("front", "stored"),
+        ("front", "missing"),
+        ("front", "missing"),
+        ("porch", "announced"),
+        ("yard", "stored"),
+    ]
     deliveries = [
         ("1", "waiting", "busy"),
         ("1", "sending", None),
         ("1", "set_aside", "too odd"),
         ("12", "posted", ""),
+        ("1", "set_aside", "the photo was deleted"),
     ]
     with closing(sqlite3.connect(tmp_path / "data/aperture.db")) as database, database:
         for number, (camera, state) in enumerate(photos):
@@ -213,6 +223,7 @@ def test_doctor_tells_of_photos_that_have_not_come_all_the_way(aperture, tmp_pat
                 " edit_wanted, created_at_ms, updated_at_ms) VALUES (?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 0)",
                 (f"{number:026}", f"discord:{webhook}", state, error),
             )
+        database.execute("UPDATE photo SET deleted_at_ms = 1 WHERE camera = 'yard'")
         rest = json.dumps([{"kind": "cloudflare", "key": "", "until_ms": 4_102_444_800_000}])
         database.execute("INSERT INTO destination (target, pauses) VALUES ('discord:1', ?)", (rest,))
     said = aperture("doctor", "--json")

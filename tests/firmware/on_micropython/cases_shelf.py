@@ -1,20 +1,19 @@
 """Folders, room and numbers: what stays on a card, what goes, and how much of it is known in RAM."""
 
 import os
-import time
 
 from aa import files, photofiles, window
 from aa.ids import new_photo_id
 from aa.place import EACH, Place
 from aa.queue import StorageFull
-from aa.storage import Storage
 from helpers import (
     JPEG,
     PHOTOS,
     Os,
+    add_many,
     add_photo,
     araises,
-    break_writes,
+    drain,
     facts_of,
     files_in,
     hand_over,
@@ -25,34 +24,12 @@ from helpers import (
 )
 
 
-async def _add_many(queue, count):
-    """Add photos and return their ids."""
-    photos = []
-    for _ in range(count):
-        photos.append(new_photo_id())
-        await queue.add(memoryview(JPEG), facts_of(queue.next_seq(), photos[-1]), time.ticks_ms())
-        await queue.tend()
-    return photos
-
-
-async def _drain(queue, hand=None):
-    """Hand over all that wait, the oldest first; return their ids in this order."""
-    photos = []
-    while True:
-        await queue.tend()
-        entries = [entry for entry in queue if not entry.refusals]
-        if not entries:
-            return photos
-        photos.append(entries[0].photo)
-        (hand or queue.mark)(entries[0], True, True)
-
-
 async def a_folder_holds_so_many_and_goes_when_it_is_empty():
     queue = open_queue(keep=3)
-    await _add_many(queue, 2 * EACH + 5)
+    await add_many(queue, 2 * EACH + 5)
     assert os.listdir("q") and sorted(os.listdir("q")) == ["000000", "000001", "000002"]
     assert len(os.listdir("q/000000")) == 2 * (EACH - 1) and len(os.listdir("q/000001")) == 2 * EACH
-    await _drain(queue)
+    await drain(queue)
     await queue.tend()
     assert os.listdir("q") == ["000002"] and len(photos_in()) == 3
     queue = await load_queue(keep=0)
@@ -62,9 +39,9 @@ async def a_folder_holds_so_many_and_goes_when_it_is_empty():
 
 async def thousands_wait_few_are_known_and_they_go_in_order():
     """Of 300 photos of two boots no more than a window is in RAM, and none is left out or swapped."""
-    photos = await _add_many(await load_queue(), 200)
+    photos = await add_many(await load_queue(), 200)
     queue = await load_queue()
-    photos += await _add_many(queue, 100)
+    photos += await add_many(queue, 100)
     assert len(queue) == 300 and len(list(queue)) <= 96
     most = []
 
@@ -72,11 +49,11 @@ async def thousands_wait_few_are_known_and_they_go_in_order():
         most.append(len(list(queue)))
         queue.mark(*words)
 
-    assert await _drain(queue, hand) == photos and max(most) <= 96 and len(queue) == 0
+    assert await drain(queue, hand) == photos and max(most) <= 96 and len(queue) == 0
 
 
 async def photos_that_nobody_takes_hold_up_no_other_and_are_tried_again():
-    photos = await _add_many(await load_queue(), 200)
+    photos = await add_many(await load_queue(), 200)
     bad = set(photos[:150])
     queue = await load_queue()
     taken = []
@@ -103,7 +80,7 @@ async def photos_that_nobody_takes_hold_up_no_other_and_are_tried_again():
 
 async def a_folder_that_could_not_be_read_for_once_is_read_again():
     """A card that hiccups, or RAM that is short for a moment: what waits there need not wait for the next boot."""
-    photos = await _add_many(await load_queue(), 10)
+    photos = await add_many(await load_queue(), 10)
     real, window._ROUND_MS = Place.oldest, 0
     for failure in (OSError(5), MemoryError()):
         queue = open_queue()
@@ -125,8 +102,8 @@ async def a_folder_that_could_not_be_read_for_once_is_read_again():
 async def folders_may_go_while_a_photo_is_looked_for():
     """Others make room meanwhile, on a card that is nearly full."""
     queue = await load_queue()
-    photos = await _add_many(queue, 4 * EACH)
-    await _drain(queue)
+    photos = await add_many(queue, 4 * EACH)
+    await drain(queue)
     real = Place.find
 
     async def find(place, test):
@@ -222,7 +199,7 @@ async def photos_of_the_version_before_are_handed_over_from_their_folder():
 
 
 async def numbers_go_on_whatever_becomes_of_the_card():
-    first = await _add_many(open_queue("one"), EACH + 3)
+    first = await add_many(open_queue("one"), EACH + 3)
     assert open_queue("one").next_seq() == EACH + 4
     assert open_queue("two").next_seq() == 2 * EACH, "what the other card had is not counted twice"
     await add_photo(open_queue("two"), 0)
@@ -232,7 +209,7 @@ async def numbers_go_on_whatever_becomes_of_the_card():
 
 
 async def an_empty_folder_says_that_its_numbers_are_taken():
-    await _add_many(open_queue(), EACH)
+    await add_many(open_queue(), EACH)
     for name in files_in():
         if name.startswith("000001"):
             os.remove("q/" + name)
@@ -242,15 +219,15 @@ async def an_empty_folder_says_that_its_numbers_are_taken():
 
 async def a_folder_with_someone_elses_file_stays_and_is_used():
     queue = open_queue(keep=0)
-    await _add_many(queue, EACH)
+    await add_many(queue, EACH)
     write_bytes("q/000000/holiday.jpg", b"x")
-    await _drain(queue)
+    await drain(queue)
     assert files_in() == ["000000/holiday.jpg"]
     assert len(await load_queue(keep=0)) == 0
 
 
 async def a_folder_that_cannot_be_read_costs_no_other():
-    await _add_many(open_queue(), 2 * EACH)
+    await add_many(open_queue(), 2 * EACH)
 
     def listing(path):
         if path == "q/000001":
@@ -266,7 +243,7 @@ async def a_folder_that_cannot_be_read_costs_no_other():
 
 async def a_folder_that_failed_while_all_were_counted_is_looked_at_again():
     """Not at the next boot, and not for ever."""
-    photos = await _add_many(open_queue(), EACH + 3)
+    photos = await add_many(open_queue(), EACH + 3)
     for failure in (OSError(5), MemoryError()):
         failures = [failure] * 2
 
@@ -296,134 +273,4 @@ async def a_folder_that_failed_while_all_were_counted_is_looked_at_again():
         await queue.tend()
     assert len(queue) == 4 and len(looks) == 5
     files.os = os
-    assert await _drain(await load_queue()) == photos
-
-
-def _storage(card="card", most=64):
-    for folder in ("card", "flash"):
-        files.make_folder(folder)
-    return Storage(card, "flash", most)
-
-
-async def photos_go_to_flash_once_the_card_takes_no_more_and_from_there_to_the_server():
-    storage = _storage()
-    await add_photo(storage.queue, 0)
-    mend = break_writes("card")
-    await add_photo(storage.queue, 1)
-    assert storage.is_failing and photos_in("flash/photos") == [PHOTOS[1]] and len(storage.queue) == 2
-    storage = _storage()
-    assert not storage.is_failing and storage.folder == "card/photos", "it does not start anew for ever"
-    await storage.queue.load()
-    assert [one.photo for one in storage.queue] == PHOTOS[:2], "what is on the card can still be handed over"
-    await add_photo(storage.queue, 2)
-    assert photos_in("flash/photos") == PHOTOS[1:3] and not storage.is_failing
-    mend()
-    storage = _storage()
-    await add_photo(storage.queue, 3)
-    assert photos_in("card/photos") == [PHOTOS[0], PHOTOS[3]]
-    await storage.queue.load()
-    assert [one.photo for one in storage.queue] == PHOTOS[:4], "in the order that they were taken"
-    assert await _drain(storage.queue) == PHOTOS[:4]
-
-
-async def photos_go_to_flash_once_the_card_is_full():
-    """Said to be full it still is; from both they go in order, and then to the card again."""
-    storage = _storage()
-    storage.queue._shelves[0]._most = 2
-    await _add_many(storage.queue, 3)
-    assert len(photos_in("card/photos")) == 2 and len(photos_in("flash/photos")) == 1
-    assert storage.queue.trouble == ("Card full", "bring near Wi-Fi") and not storage.is_failing
-    storage.queue._shelves[1]._most = 1
-    await araises(StorageFull, add_photo(storage.queue, 3))
-    assert storage.queue.trouble == ("Card full", "bring near Wi-Fi")
-    assert len(await _drain(storage.queue)) == 3 and storage.queue.trouble is None
-    await add_photo(storage.queue, 3)
-    assert len(photos_in("card/photos")) == 3
-
-
-async def without_a_card_photos_wait_on_flash_and_their_numbers_go_on():
-    await _add_many(_storage().queue, EACH)
-    storage = _storage(card=None, most=2)
-    assert storage.folder == "flash/photos" and not storage.is_failing
-    await add_photo(storage.queue, 0)
-    assert list(storage.queue)[0].seq == 2 * EACH, "after all that may be on the card"
-    await add_photo(storage.queue, 1)
-    await araises(StorageFull, add_photo(storage.queue, 2))
-    assert storage.queue.trouble == ("Flash full", "bring near Wi-Fi")
-    storage = _storage()
-    await storage.queue.load()
-    assert len(storage.queue) == EACH + 2 and (await _drain(storage.queue))[-2:] == PHOTOS[:2]
-
-
-async def where_too_many_wait_nothing_is_deleted_in_vain():
-    queue = _storage(card=None, most=2).queue
-    await hand_over(queue, await add_photo(queue, 0))
-    for index in (1, 2):
-        await add_photo(queue, index)
-    await araises(StorageFull, add_photo(queue, 3))
-    assert photos_in("flash/photos") == PHOTOS[:3], "room would not have helped"
-
-
-async def a_quarter_of_the_flash_is_left_to_others():
-    free = [700]
-    files.os = Os(statvfs=lambda _: (1024, 1024, 2048, free[0], free[0], 0, 0, 0, 0, 255))
-    queue = _storage(card=None).queue
-    free[0] = 512 + 64
-    await add_photo(queue, 0)
-    free[0] -= 1
-    await araises(StorageFull, add_photo(queue, 1))
-
-
-async def a_card_that_cannot_be_read_at_all_is_left_out():
-    write_bytes("card")
-    storage = Storage("card", ".", 64)
-    assert storage.folder == "./photos" and not storage.is_failing
-    await add_photo(storage.queue, 0)
-    assert photos_in("photos") == [PHOTOS[0]]
-
-
-async def a_photo_that_is_on_both_is_handed_over_as_one():
-    """The card failed after the picture, or after its facts, so it was written to flash too: it is no second photo."""
-    storage = _storage()
-    write, remove = photofiles.write_facts, files.remove
-
-    def before(path, facts):
-        if path.startswith("card"):
-            raise OSError(5)
-        write(path, facts)
-
-    def after(path, facts):
-        write(path, facts)
-        before(path, facts)
-
-    for index, broken in enumerate((before, after)):
-        photofiles.write_facts, files.remove = broken, lambda _: None
-        await add_photo(storage.queue, index)
-        photofiles.write_facts, files.remove = write, remove
-        storage = _storage()
-    assert files_in("card/photos") == ["000000/01.jpg", "000000/02.jpg", "000000/02.txt"]
-    await storage.queue.load()
-    assert [one.photo for one in storage.queue] == PHOTOS[:2]
-    assert await _drain(storage.queue) == PHOTOS[:2] and len(storage.queue) == 0
-    assert photos_in("flash/photos", True) == PHOTOS[:2] and photos_in("card/photos", True) == [PHOTOS[1]]
-    assert files_in("card/photos") == ["000000/02.jpg", "000000/02.ok", "000000/02.txt"]
-
-
-async def a_twin_counts_for_nothing_while_its_card_is_still_in():
-    """Written to flash after its facts were on the card: one photo waits, and then none."""
-    storage = _storage()
-    await add_photo(storage.queue, 0)
-    write, remove = photofiles.write_facts, files.remove
-
-    def after(path, facts):
-        write(path, facts)
-        if path.startswith("card"):
-            raise OSError(5)
-
-    photofiles.write_facts, files.remove = after, lambda _: None
-    await add_photo(storage.queue, 1)
-    photofiles.write_facts, files.remove = write, remove
-    assert len(storage.queue) == 2
-    assert await _drain(storage.queue) == PHOTOS[:2]
-    assert len(storage.queue) == 0
-    assert photos_in("card/photos", True) == PHOTOS[:2], "the twin waits no longer, either"
+    assert await drain(await load_queue()) == photos

@@ -7,6 +7,7 @@ import time
 from hashlib import sha256
 
 from aa import files, photofiles
+from aa.ids import new_photo_id
 from aa.notes import Notes
 from aa.queue import Queue
 from aa.shelf import Shelf
@@ -230,3 +231,25 @@ async def serve(handler):
             return await asyncio.start_server(handler, "127.0.0.1", port), port
         except OSError:
             continue
+
+
+async def add_many(queue, count):
+    """Add photos and return their ids."""
+    photos = []
+    for _ in range(count):
+        photos.append(new_photo_id())
+        await queue.add(memoryview(JPEG), facts_of(queue.next_seq(), photos[-1]), time.ticks_ms())
+        await queue.tend()
+    return photos
+
+
+async def drain(queue, hand=None):
+    """Hand over all that wait, the oldest first; return their ids in this order."""
+    photos = []
+    while True:
+        await queue.tend()
+        entries = [entry for entry in queue if not entry.refusals]
+        if not entries:
+            return photos
+        photos.append(entries[0].photo)
+        (hand or queue.mark)(entries[0], True, True)
